@@ -1,0 +1,3 @@
+//! Runs compiled kernels on the CPU: threads, blocks, grids, traps.
+
+pub mod abi;

@@ -62,6 +62,8 @@ pub struct ThreadContext {
     pub dynamic_shared_size: u64,
     /// The runtime's own state of this thread; opaque to compiled code.
     pub runtime: *mut c_void,
+    /// `%nsmid`.
+    pub nsmid: u32,
 }
 
 /// A compiled kernel. Returns when the thread exits.
@@ -110,10 +112,13 @@ pub enum Trap {
     IllegalInstruction,
     /// The launch was cancelled because its context or process is going away.
     Cancelled,
+    /// Every thread left in a block waits for one that can never come. A GPU hangs here; this one says so:
+    /// `CUDA_ERROR_LAUNCH_FAILED`.
+    Deadlock,
 }
 
 impl Trap {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::IllegalAddress,
         Self::MisalignedAddress,
         Self::Trap,
@@ -122,6 +127,7 @@ impl Trap {
         Self::InvalidPc,
         Self::IllegalInstruction,
         Self::Cancelled,
+        Self::Deadlock,
     ];
 
     /// The number that compiled code passes to `libcalls::trap`.

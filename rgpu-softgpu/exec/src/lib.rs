@@ -1,3 +1,4 @@
 //! Runs compiled kernels on the CPU: threads, blocks, grids, traps.
 
 pub mod abi;
+pub mod libcalls;

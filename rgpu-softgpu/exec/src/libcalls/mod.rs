@@ -1,0 +1,521 @@
+//! The host functions that compiled kernels call: one row per function.
+//!
+//! The JIT declares and links them from [`LIBCALLS`]; it knows nothing else of them. Names follow the PTX
+//! instruction. Every function that needs the running thread takes its [`ThreadContext`] first. Conventions:
+//!
+//! - f16, bf16 and 8-bit floats travel as bits in the low end of a `u32` (high bits ignored on the way in,
+//!   zero on the way out); `x2` forms use the whole `u32`.
+//! - Narrow integers (8, 16 bits) come back sign- or zero-extended to 32 bits, as their type says.
+//! - A pair (value, predicate) comes back as one `u64`: value in bits 0..32, predicate in bit 32.
+//! - `.ftz` and `.sat` are the caller's: flush or clamp before and after.
+//! - NaN results are PTX's canonical NaN.
+//! - `trap` and `assertfail` do not return.
+//!
+//! | function | arguments after the context |
+//! |---|---|
+//! | `translate` | generic (or global) address, bytes, 1 if it writes; gives the host address or traps |
+//! | `translate_shared`, `_local`, `_param` | offset in that space (`param`: of the kernel's parameters), bytes, 1 if it writes |
+//! | `local_alloc` | bytes, alignment; gives an offset in local memory, moves `local_top` |
+//! | `trap` | [`crate::abi::Trap::code`] |
+//! | `bar_sync`, `bar_arrive` | barrier 0..16, thread count (0: all of the block) |
+//! | `bar_red` | barrier, thread count, predicate, [`bar_red`] operation |
+//! | `shfl_sync` | [`shfl`] mode, value, b, c, lane mask; gives (value, predicate) |
+//! | `vote_sync` | [`vote`] mode, predicate, lane mask |
+//! | `match_any_sync` | value, lane mask |
+//! | `match_all_sync` | value, lane mask; gives (mask, predicate) |
+//! | `redux_sync` | [`redux`] operation, value, lane mask |
+//! | `elect_sync` | lane mask; gives (leader, predicate) |
+//! | `activemask` | a number that is the instruction's own within its kernel |
+//! | `yield_` | none; called at the back edge of loops that poll memory |
+//! | `atom_cas_b128` | address, compare low, high, swap low, high, where the old value goes (16 bytes) |
+//! | `atom_exch_b128` | address, new low, high, where the old value goes (16 bytes) |
+
+pub mod access;
+pub mod approx;
+pub mod atomic;
+pub mod convert;
+pub mod half;
+pub mod host;
+pub mod integer;
+pub mod meet;
+pub mod round;
+
+use crate::abi::ThreadContext;
+
+/// First argument of the functions that need the running thread.
+pub type Ctx = *mut ThreadContext;
+/// A host address.
+pub type Host = *mut u8;
+
+/// Modes of `shfl_sync`.
+pub mod shfl {
+    /// `.up`.
+    pub const UP: u32 = 0;
+    /// `.down`.
+    pub const DOWN: u32 = 1;
+    /// `.bfly`.
+    pub const BFLY: u32 = 2;
+    /// `.idx`.
+    pub const IDX: u32 = 3;
+}
+
+/// Modes of `vote_sync`.
+pub mod vote {
+    /// `.all`: 0 or 1.
+    pub const ALL: u32 = 0;
+    /// `.any`: 0 or 1.
+    pub const ANY: u32 = 1;
+    /// `.uni`: 0 or 1.
+    pub const UNI: u32 = 2;
+    /// `.ballot`: a lane mask.
+    pub const BALLOT: u32 = 3;
+}
+
+/// Operations of `redux_sync`.
+pub mod redux {
+    /// `.add`.
+    pub const ADD: u32 = 0;
+    /// `.min.s32`.
+    pub const MIN_S32: u32 = 1;
+    /// `.max.s32`.
+    pub const MAX_S32: u32 = 2;
+    /// `.min.u32`.
+    pub const MIN_U32: u32 = 3;
+    /// `.max.u32`.
+    pub const MAX_U32: u32 = 4;
+    /// `.and.b32`.
+    pub const AND: u32 = 5;
+    /// `.or.b32`.
+    pub const OR: u32 = 6;
+    /// `.xor.b32`.
+    pub const XOR: u32 = 7;
+}
+
+/// Operations of `bar_red`.
+pub mod bar_red {
+    /// `.popc`: how many threads have the predicate.
+    pub const POPC: u32 = 0;
+    /// `.and`: 0 or 1.
+    pub const AND: u32 = 1;
+    /// `.or`: 0 or 1.
+    pub const OR: u32 = 2;
+}
+
+/// Type of an argument or a result, as the machine passes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ty {
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer.
+    I64,
+    /// `f32`.
+    F32,
+    /// `f64`.
+    F64,
+    /// Host address.
+    Ptr,
+}
+
+/// One function that compiled code may call (C calling convention of the host).
+#[derive(Debug)]
+pub struct LibCall {
+    /// Its name, unique in the table.
+    pub name: &'static str,
+    /// Its arguments.
+    pub params: &'static [Ty],
+    /// Its result.
+    pub ret: Option<Ty>,
+    address: Address,
+}
+
+impl LibCall {
+    /// Where it is.
+    pub fn address(&self) -> *const u8 {
+        self.address.0
+    }
+}
+
+/// The row called `name`.
+pub fn find(name: &str) -> Option<&'static LibCall> {
+    LIBCALLS.iter().find(|row| row.name == name)
+}
+
+#[derive(Debug)]
+struct Address(*const u8);
+
+// SAFETY: the address of a function; nothing is ever written through it.
+unsafe impl Sync for Address {}
+
+/// Rust types that may appear in a row.
+trait Abi {
+    const TY: Option<Ty>;
+}
+
+macro_rules! abi {
+    ($($rust:ty => $ty:expr;)*) => { $(impl Abi for $rust { const TY: Option<Ty> = $ty; })* };
+}
+
+abi! {
+    () => None;
+    u32 => Some(Ty::I32);
+    u64 => Some(Ty::I64);
+    f32 => Some(Ty::F32);
+    f64 => Some(Ty::F64);
+    Ctx => Some(Ty::Ptr);
+    Host => Some(Ty::Ptr);
+}
+
+const fn argument<T: Abi>() -> Ty {
+    match T::TY {
+        Some(ty) => ty,
+        None => panic!("an argument has a type"),
+    }
+}
+
+macro_rules! result {
+    () => {
+        ()
+    };
+    ($ty:ty) => {
+        $ty
+    };
+}
+
+macro_rules! libcalls {
+    ($($module:ident::$name:ident($($param:ty),*) $(-> $ret:ty)?;)*) => {
+        /// Every function that compiled code may call.
+        pub static LIBCALLS: &[LibCall] = &[$(LibCall {
+            name: stringify!($name),
+            params: &[$(argument::<$param>()),*],
+            ret: <result!($($ret)?) as Abi>::TY,
+            address: Address({
+                // The cast checks the row against the function.
+                let function: unsafe extern "C" fn($($param),*) $(-> $ret)? = $module::$name;
+                function as *const u8
+            }),
+        }),*];
+    };
+}
+
+libcalls! {
+    // Memory and traps.
+    access::translate(Ctx, u64, u32, u32) -> Host;
+    access::translate_shared(Ctx, u64, u32, u32) -> Host;
+    access::translate_local(Ctx, u64, u32, u32) -> Host;
+    access::translate_param(Ctx, u64, u32, u32) -> Host;
+    access::local_alloc(Ctx, u64, u64) -> u64;
+    access::trap(Ctx, u32);
+    // Threads that meet.
+    meet::bar_sync(Ctx, u32, u32);
+    meet::bar_arrive(Ctx, u32, u32);
+    meet::bar_red(Ctx, u32, u32, u32, u32) -> u32;
+    meet::bar_warp_sync(Ctx, u32);
+    meet::shfl_sync(Ctx, u32, u32, u32, u32, u32) -> u64;
+    meet::vote_sync(Ctx, u32, u32, u32) -> u32;
+    meet::match_any_sync(Ctx, u64, u32) -> u32;
+    meet::match_all_sync(Ctx, u64, u32) -> u64;
+    meet::redux_sync(Ctx, u32, u32, u32) -> u32;
+    meet::elect_sync(Ctx, u32) -> u64;
+    meet::activemask(Ctx, u32) -> u32;
+    meet::yield_(Ctx);
+    meet::nanosleep(Ctx, u32);
+    // The host.
+    host::clock64(Ctx) -> u64;
+    host::globaltimer(Ctx) -> u64;
+    host::vprintf(Ctx, u64, u64) -> u32;
+    host::malloc(Ctx, u64) -> u64;
+    host::free(Ctx, u64);
+    host::assertfail(Ctx, u64, u64, u32, u64, u64);
+    // Atomics that Cranelift lacks; the pointer is a host address.
+    atomic::atom_inc_u32(Host, u32) -> u32;
+    atomic::atom_dec_u32(Host, u32) -> u32;
+    atomic::atom_inc_u64(Host, u64) -> u64;
+    atomic::atom_dec_u64(Host, u64) -> u64;
+    atomic::atom_add_f32(Host, f32) -> f32;
+    atomic::atom_add_f64(Host, f64) -> f64;
+    atomic::atom_add_f16(Host, u32) -> u32;
+    atomic::atom_add_bf16(Host, u32) -> u32;
+    atomic::atom_add_f16x2(Host, u32) -> u32;
+    atomic::atom_add_bf16x2(Host, u32) -> u32;
+    atomic::atom_min_f16(Host, u32) -> u32;
+    atomic::atom_min_bf16(Host, u32) -> u32;
+    atomic::atom_min_f16x2(Host, u32) -> u32;
+    atomic::atom_min_bf16x2(Host, u32) -> u32;
+    atomic::atom_max_f16(Host, u32) -> u32;
+    atomic::atom_max_bf16(Host, u32) -> u32;
+    atomic::atom_max_f16x2(Host, u32) -> u32;
+    atomic::atom_max_bf16x2(Host, u32) -> u32;
+    atomic::atom_cas_b16(Host, u32, u32) -> u32;
+    atomic::atom_cas_b128(Host, u64, u64, u64, u64, Host);
+    atomic::atom_exch_b128(Host, u64, u64, Host);
+    // Integer.
+    integer::prmt_b32(u32, u32, u32, u32) -> u32;
+    integer::fns_b32(u32, u32, u32) -> u32;
+    integer::bfe_u32(u32, u32, u32) -> u32;
+    integer::bfind_u32(u32) -> u32;
+    integer::bfe_s32(u32, u32, u32) -> u32;
+    integer::bfind_s32(u32) -> u32;
+    integer::bfe_u64(u64, u32, u32) -> u64;
+    integer::bfind_u64(u64) -> u32;
+    integer::bfe_s64(u64, u32, u32) -> u64;
+    integer::bfind_s64(u64) -> u32;
+    integer::bfi_b32(u32, u32, u32, u32) -> u32;
+    integer::bfi_b64(u64, u64, u32, u32) -> u64;
+    integer::dp4a_u32_u32(u32, u32, u32) -> u32;
+    integer::dp4a_u32_s32(u32, u32, u32) -> u32;
+    integer::dp4a_s32_u32(u32, u32, u32) -> u32;
+    integer::dp4a_s32_s32(u32, u32, u32) -> u32;
+    integer::dp2a_lo_u32_u32(u32, u32, u32) -> u32;
+    integer::dp2a_hi_u32_u32(u32, u32, u32) -> u32;
+    integer::dp2a_lo_u32_s32(u32, u32, u32) -> u32;
+    integer::dp2a_hi_u32_s32(u32, u32, u32) -> u32;
+    integer::dp2a_lo_s32_u32(u32, u32, u32) -> u32;
+    integer::dp2a_hi_s32_u32(u32, u32, u32) -> u32;
+    integer::dp2a_lo_s32_s32(u32, u32, u32) -> u32;
+    integer::dp2a_hi_s32_s32(u32, u32, u32) -> u32;
+    // Floating point, rounded as the name says; `rn` only where Cranelift may lack it.
+    round::add_rz_f32(f32, f32) -> f32;
+    round::add_rm_f32(f32, f32) -> f32;
+    round::add_rp_f32(f32, f32) -> f32;
+    round::sub_rz_f32(f32, f32) -> f32;
+    round::sub_rm_f32(f32, f32) -> f32;
+    round::sub_rp_f32(f32, f32) -> f32;
+    round::mul_rz_f32(f32, f32) -> f32;
+    round::mul_rm_f32(f32, f32) -> f32;
+    round::mul_rp_f32(f32, f32) -> f32;
+    round::div_rz_f32(f32, f32) -> f32;
+    round::div_rm_f32(f32, f32) -> f32;
+    round::div_rp_f32(f32, f32) -> f32;
+    round::fma_rn_f32(f32, f32, f32) -> f32;
+    round::fma_rz_f32(f32, f32, f32) -> f32;
+    round::fma_rm_f32(f32, f32, f32) -> f32;
+    round::fma_rp_f32(f32, f32, f32) -> f32;
+    round::sqrt_rz_f32(f32) -> f32;
+    round::sqrt_rm_f32(f32) -> f32;
+    round::sqrt_rp_f32(f32) -> f32;
+    round::rcp_rn_f32(f32) -> f32;
+    round::rcp_rz_f32(f32) -> f32;
+    round::rcp_rm_f32(f32) -> f32;
+    round::rcp_rp_f32(f32) -> f32;
+    round::add_rz_f64(f64, f64) -> f64;
+    round::add_rm_f64(f64, f64) -> f64;
+    round::add_rp_f64(f64, f64) -> f64;
+    round::sub_rz_f64(f64, f64) -> f64;
+    round::sub_rm_f64(f64, f64) -> f64;
+    round::sub_rp_f64(f64, f64) -> f64;
+    round::mul_rz_f64(f64, f64) -> f64;
+    round::mul_rm_f64(f64, f64) -> f64;
+    round::mul_rp_f64(f64, f64) -> f64;
+    round::div_rz_f64(f64, f64) -> f64;
+    round::div_rm_f64(f64, f64) -> f64;
+    round::div_rp_f64(f64, f64) -> f64;
+    round::fma_rn_f64(f64, f64, f64) -> f64;
+    round::fma_rz_f64(f64, f64, f64) -> f64;
+    round::fma_rm_f64(f64, f64, f64) -> f64;
+    round::fma_rp_f64(f64, f64, f64) -> f64;
+    round::sqrt_rz_f64(f64) -> f64;
+    round::sqrt_rm_f64(f64) -> f64;
+    round::sqrt_rp_f64(f64) -> f64;
+    round::rcp_rn_f64(f64) -> f64;
+    round::rcp_rz_f64(f64) -> f64;
+    round::rcp_rm_f64(f64) -> f64;
+    round::rcp_rp_f64(f64) -> f64;
+    half::add_rn_f16(u32, u32) -> u32;
+    half::add_rn_f16x2(u32, u32) -> u32;
+    half::sub_rn_f16(u32, u32) -> u32;
+    half::sub_rn_f16x2(u32, u32) -> u32;
+    half::mul_rn_f16(u32, u32) -> u32;
+    half::mul_rn_f16x2(u32, u32) -> u32;
+    half::fma_rn_f16(u32, u32, u32) -> u32;
+    half::fma_rn_f16x2(u32, u32, u32) -> u32;
+    half::add_rn_bf16(u32, u32) -> u32;
+    half::add_rn_bf16x2(u32, u32) -> u32;
+    half::sub_rn_bf16(u32, u32) -> u32;
+    half::sub_rn_bf16x2(u32, u32) -> u32;
+    half::mul_rn_bf16(u32, u32) -> u32;
+    half::mul_rn_bf16x2(u32, u32) -> u32;
+    half::fma_rn_bf16(u32, u32, u32) -> u32;
+    half::fma_rn_bf16x2(u32, u32, u32) -> u32;
+    half::fma_rn_relu_f16(u32, u32, u32) -> u32;
+    half::fma_rn_relu_bf16(u32, u32, u32) -> u32;
+    half::fma_rn_relu_f16x2(u32, u32, u32) -> u32;
+    half::fma_rn_relu_bf16x2(u32, u32, u32) -> u32;
+    // Floating point, approximate.
+    approx::rcp_approx_f32(f32) -> f32;
+    approx::sqrt_approx_f32(f32) -> f32;
+    approx::rsqrt_approx_f32(f32) -> f32;
+    approx::sin_approx_f32(f32) -> f32;
+    approx::cos_approx_f32(f32) -> f32;
+    approx::lg2_approx_f32(f32) -> f32;
+    approx::ex2_approx_f32(f32) -> f32;
+    approx::tanh_approx_f32(f32) -> f32;
+    approx::div_approx_f32(f32, f32) -> f32;
+    approx::div_full_f32(f32, f32) -> f32;
+    approx::rcp_approx_ftz_f64(f64) -> f64;
+    approx::rsqrt_approx_f64(f64) -> f64;
+    approx::rsqrt_approx_ftz_f64(f64) -> f64;
+    approx::ex2_approx_f16(u32) -> u32;
+    approx::ex2_approx_bf16(u32) -> u32;
+    approx::ex2_approx_f16x2(u32) -> u32;
+    approx::ex2_approx_bf16x2(u32) -> u32;
+    approx::tanh_approx_f16(u32) -> u32;
+    approx::tanh_approx_bf16(u32) -> u32;
+    approx::tanh_approx_f16x2(u32) -> u32;
+    approx::tanh_approx_bf16x2(u32) -> u32;
+    approx::ftz_f32(f32) -> f32;
+    // Conversions; f16, bf16 and 8-bit floats travel in the low bits of a u32.
+    convert::cvt_rn_f16_f32(f32) -> u32;
+    convert::cvt_rz_f16_f32(f32) -> u32;
+    convert::cvt_rm_f16_f32(f32) -> u32;
+    convert::cvt_rp_f16_f32(f32) -> u32;
+    convert::cvt_rn_f16_f64(f64) -> u32;
+    convert::cvt_rz_f16_f64(f64) -> u32;
+    convert::cvt_rm_f16_f64(f64) -> u32;
+    convert::cvt_rp_f16_f64(f64) -> u32;
+    convert::cvt_rn_bf16_f32(f32) -> u32;
+    convert::cvt_rz_bf16_f32(f32) -> u32;
+    convert::cvt_rm_bf16_f32(f32) -> u32;
+    convert::cvt_rp_bf16_f32(f32) -> u32;
+    convert::cvt_rn_bf16_f64(f64) -> u32;
+    convert::cvt_rz_bf16_f64(f64) -> u32;
+    convert::cvt_rm_bf16_f64(f64) -> u32;
+    convert::cvt_rp_bf16_f64(f64) -> u32;
+    convert::cvt_rz_f32_f64(f64) -> f32;
+    convert::cvt_rm_f32_f64(f64) -> f32;
+    convert::cvt_rp_f32_f64(f64) -> f32;
+    convert::cvt_f32_f16(u32) -> f32;
+    convert::cvt_f32_bf16(u32) -> f32;
+    convert::cvt_f64_f16(u32) -> f64;
+    convert::cvt_f64_bf16(u32) -> f64;
+    convert::cvt_rn_f16_bf16(u32) -> u32;
+    convert::cvt_rn_bf16_f16(u32) -> u32;
+    convert::cvt_rn_tf32_f32(f32) -> u32;
+    convert::cvt_rz_tf32_f32(f32) -> u32;
+    convert::cvt_rna_tf32_f32(f32) -> u32;
+    convert::cvt_rn_f16_s64(u64) -> u32;
+    convert::cvt_rz_f16_s64(u64) -> u32;
+    convert::cvt_rm_f16_s64(u64) -> u32;
+    convert::cvt_rp_f16_s64(u64) -> u32;
+    convert::cvt_rn_f16_u64(u64) -> u32;
+    convert::cvt_rz_f16_u64(u64) -> u32;
+    convert::cvt_rm_f16_u64(u64) -> u32;
+    convert::cvt_rp_f16_u64(u64) -> u32;
+    convert::cvt_rn_bf16_s64(u64) -> u32;
+    convert::cvt_rz_bf16_s64(u64) -> u32;
+    convert::cvt_rm_bf16_s64(u64) -> u32;
+    convert::cvt_rp_bf16_s64(u64) -> u32;
+    convert::cvt_rn_bf16_u64(u64) -> u32;
+    convert::cvt_rz_bf16_u64(u64) -> u32;
+    convert::cvt_rm_bf16_u64(u64) -> u32;
+    convert::cvt_rp_bf16_u64(u64) -> u32;
+    convert::cvt_rn_f32_s64(u64) -> f32;
+    convert::cvt_rz_f32_s64(u64) -> f32;
+    convert::cvt_rm_f32_s64(u64) -> f32;
+    convert::cvt_rp_f32_s64(u64) -> f32;
+    convert::cvt_rn_f32_u64(u64) -> f32;
+    convert::cvt_rz_f32_u64(u64) -> f32;
+    convert::cvt_rm_f32_u64(u64) -> f32;
+    convert::cvt_rp_f32_u64(u64) -> f32;
+    convert::cvt_rn_f64_s64(u64) -> f64;
+    convert::cvt_rz_f64_s64(u64) -> f64;
+    convert::cvt_rm_f64_s64(u64) -> f64;
+    convert::cvt_rp_f64_s64(u64) -> f64;
+    convert::cvt_rn_f64_u64(u64) -> f64;
+    convert::cvt_rz_f64_u64(u64) -> f64;
+    convert::cvt_rm_f64_u64(u64) -> f64;
+    convert::cvt_rp_f64_u64(u64) -> f64;
+    convert::cvt_rni_s8_f32(f32) -> u32;
+    convert::cvt_rzi_s8_f32(f32) -> u32;
+    convert::cvt_rmi_s8_f32(f32) -> u32;
+    convert::cvt_rpi_s8_f32(f32) -> u32;
+    convert::cvt_rni_u8_f32(f32) -> u32;
+    convert::cvt_rzi_u8_f32(f32) -> u32;
+    convert::cvt_rmi_u8_f32(f32) -> u32;
+    convert::cvt_rpi_u8_f32(f32) -> u32;
+    convert::cvt_rni_s16_f32(f32) -> u32;
+    convert::cvt_rzi_s16_f32(f32) -> u32;
+    convert::cvt_rmi_s16_f32(f32) -> u32;
+    convert::cvt_rpi_s16_f32(f32) -> u32;
+    convert::cvt_rni_u16_f32(f32) -> u32;
+    convert::cvt_rzi_u16_f32(f32) -> u32;
+    convert::cvt_rmi_u16_f32(f32) -> u32;
+    convert::cvt_rpi_u16_f32(f32) -> u32;
+    convert::cvt_rni_s32_f32(f32) -> u32;
+    convert::cvt_rzi_s32_f32(f32) -> u32;
+    convert::cvt_rmi_s32_f32(f32) -> u32;
+    convert::cvt_rpi_s32_f32(f32) -> u32;
+    convert::cvt_rni_u32_f32(f32) -> u32;
+    convert::cvt_rzi_u32_f32(f32) -> u32;
+    convert::cvt_rmi_u32_f32(f32) -> u32;
+    convert::cvt_rpi_u32_f32(f32) -> u32;
+    convert::cvt_rni_s64_f32(f32) -> u64;
+    convert::cvt_rzi_s64_f32(f32) -> u64;
+    convert::cvt_rmi_s64_f32(f32) -> u64;
+    convert::cvt_rpi_s64_f32(f32) -> u64;
+    convert::cvt_rni_u64_f32(f32) -> u64;
+    convert::cvt_rzi_u64_f32(f32) -> u64;
+    convert::cvt_rmi_u64_f32(f32) -> u64;
+    convert::cvt_rpi_u64_f32(f32) -> u64;
+    convert::cvt_rni_s8_f64(f64) -> u32;
+    convert::cvt_rzi_s8_f64(f64) -> u32;
+    convert::cvt_rmi_s8_f64(f64) -> u32;
+    convert::cvt_rpi_s8_f64(f64) -> u32;
+    convert::cvt_rni_u8_f64(f64) -> u32;
+    convert::cvt_rzi_u8_f64(f64) -> u32;
+    convert::cvt_rmi_u8_f64(f64) -> u32;
+    convert::cvt_rpi_u8_f64(f64) -> u32;
+    convert::cvt_rni_s16_f64(f64) -> u32;
+    convert::cvt_rzi_s16_f64(f64) -> u32;
+    convert::cvt_rmi_s16_f64(f64) -> u32;
+    convert::cvt_rpi_s16_f64(f64) -> u32;
+    convert::cvt_rni_u16_f64(f64) -> u32;
+    convert::cvt_rzi_u16_f64(f64) -> u32;
+    convert::cvt_rmi_u16_f64(f64) -> u32;
+    convert::cvt_rpi_u16_f64(f64) -> u32;
+    convert::cvt_rni_s32_f64(f64) -> u32;
+    convert::cvt_rzi_s32_f64(f64) -> u32;
+    convert::cvt_rmi_s32_f64(f64) -> u32;
+    convert::cvt_rpi_s32_f64(f64) -> u32;
+    convert::cvt_rni_u32_f64(f64) -> u32;
+    convert::cvt_rzi_u32_f64(f64) -> u32;
+    convert::cvt_rmi_u32_f64(f64) -> u32;
+    convert::cvt_rpi_u32_f64(f64) -> u32;
+    convert::cvt_rni_s64_f64(f64) -> u64;
+    convert::cvt_rzi_s64_f64(f64) -> u64;
+    convert::cvt_rmi_s64_f64(f64) -> u64;
+    convert::cvt_rpi_s64_f64(f64) -> u64;
+    convert::cvt_rni_u64_f64(f64) -> u64;
+    convert::cvt_rzi_u64_f64(f64) -> u64;
+    convert::cvt_rmi_u64_f64(f64) -> u64;
+    convert::cvt_rpi_u64_f64(f64) -> u64;
+    convert::cvt_rn_satfinite_e4m3_f32(f32) -> u32;
+    convert::cvt_rn_f16_e4m3(u32) -> u32;
+    convert::cvt_rn_satfinite_e5m2_f32(f32) -> u32;
+    convert::cvt_rn_f16_e5m2(u32) -> u32;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = LIBCALLS.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        let rows = names.len();
+        names.dedup();
+        assert_eq!(names.len(), rows);
+    }
+
+    #[test]
+    fn rows_carry_the_signature() {
+        let row = find("shfl_sync").unwrap();
+        assert_eq!(
+            row.params,
+            [Ty::Ptr, Ty::I32, Ty::I32, Ty::I32, Ty::I32, Ty::I32]
+        );
+        assert_eq!(row.ret, Some(Ty::I64));
+        assert_eq!(find("yield_").unwrap().ret, None);
+        assert!(find("no such function").is_none());
+    }
+}

@@ -1,0 +1,203 @@
+//! The small languages of the instruction table: modifier classes, type sets, operand rules.
+
+use crate::types::ScalarType;
+
+/// A kind of modifier: which field of [`Modifiers`](crate::ast::Modifiers) a token sets. The row of
+/// an opcode lists those it may carry, so that one token (`and`, `cta`, `rn`) means one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ModClass {
+    Rounding,
+    Approx,
+    Full,
+    Ftz,
+    Noftz,
+    Sat,
+    Satfinite,
+    Relu,
+    Oob,
+    Nan,
+    XorSign,
+    Abs,
+    Cc,
+    ShiftAmt,
+    Cmp,
+    BoolOp,
+    Space,
+    /// The second space of `cp.async`.
+    Space2,
+    To,
+    Sem,
+    Mmio,
+    Scope,
+    Cache,
+    Nc,
+    Hints,
+    Level,
+    Vec,
+    Mul,
+    ShiftDir,
+    ShiftMode,
+    Prmt,
+    Atom,
+    Shfl,
+    Vote,
+    MatchMode,
+    BarRed,
+    Testp,
+    Video,
+    Sync,
+    Aligned,
+    Uniform,
+    Noinc,
+    NoComplete,
+    Parity,
+    Proxy,
+}
+
+/// A set of scalar types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeSet(u64);
+
+impl TypeSet {
+    /// The set of these types.
+    pub const fn of(types: &[ScalarType]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < types.len() {
+            bits |= 1 << types[i] as u64;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Both sets together.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Membership.
+    pub const fn contains(self, ty: ScalarType) -> bool {
+        self.0 & (1 << ty as u64) != 0
+    }
+
+    /// The members.
+    pub fn iter(self) -> impl Iterator<Item = ScalarType> {
+        ScalarType::ALL
+            .iter()
+            .copied()
+            .filter(move |&t| self.contains(t))
+    }
+}
+
+/// Named sets, as the table uses them.
+pub(crate) mod sets {
+    use super::{ScalarType, TypeSet};
+
+    /// Types, then named sets to add.
+    macro_rules! set {
+        ($($name:ident = $($ty:ident)* $(+ $other:ident)*;)+) => {
+            $(pub(crate) const $name: TypeSet = TypeSet::of(&[$(ScalarType::$ty),*])$(.or($other))*;)+
+        };
+    }
+
+    set! {
+        INT32 = U32 S32;
+        INT32_64 = U32 S32 U64 S64;
+        INT16_64 = U16 S16 U32 S32 U64 S64;
+        SINT16_64 = S16 S32 S64;
+        UINT32 = U32;
+        UINT32_64 = U32 U64;
+        F32 = F32;
+        F32_64 = F32 F64;
+        HALVES = F16 F16x2 Bf16 Bf16x2;
+        FLOATS = F32 F64 F32x2 + HALVES;
+        ARITH = U16x2 S16x2 + INT16_64 + FLOATS;
+        BITS32 = B32;
+        BITS64 = B64;
+        BITS32_64 = B32 B64;
+        BITS16_64 = B16 B32 B64;
+        LOGIC = Pred + BITS16_64;
+        PRED_B32 = Pred B32;
+        PRED_U32 = Pred U32;
+        COMPARABLE = + BITS16_64 + INT16_64 + F32_64 + HALVES;
+        SET_DST = U16 S16 U32 S32 F32 + HALVES;
+        SELECTABLE = F32 F64 F16 Bf16 + BITS16_64 + INT16_64;
+        SLCT_KEY = S32 F32;
+        MEMORY = B8 B128 U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 + BITS16_64 + INT16_64;
+        ANY = Pred + MEMORY;
+        ATOM = B128 U32 S32 U64 S64 F32 F64 + BITS16_64 + HALVES;
+        CVT = U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 Tf32 B16 B32 E4m3x2 E5m2x2 E2m3x2 E3m2x2 E2m1x2 Ue8m0x2 + INT16_64;
+        PACK_DST = U8 S8 U16 S16;
+    }
+}
+
+/// What may stand at one place of an instruction. `D` is a destination, `S` a source; a digit names
+/// the written type that gives the operand's own; `Opt` places may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A register of the first type.
+    D0,
+    /// The same, or twice as wide with `.wide`.
+    DWide,
+    /// A register that may be wider than the first type (`cvt`).
+    DWide0,
+    /// A 32-bit register.
+    DU32,
+    DPred,
+    /// A predicate, a `p|q` pair of them, or `_`.
+    DPredPair,
+    /// A register of the first type, `d|p`.
+    D0Pair,
+    DU32Pair,
+    /// A register or vector of `mov`.
+    DMov,
+    /// A register or, with `.vN`, a vector; registers may be wider than the type.
+    DVec0,
+    /// The same, or `_`.
+    DVec0Sink,
+    OptD0Sink,
+    /// A 32-bit register, whole or in part.
+    DPart,
+    /// Register, immediate or special register of the first type.
+    S0,
+    OptS0,
+    S1,
+    OptS1,
+    SWide,
+    /// A register that may be wider than the second type (`cvt`).
+    SWide1,
+    SU32,
+    OptSU32,
+    OptSF32,
+    /// A predicate, perhaps negated.
+    SPred,
+    OptPred,
+    /// An address-sized value of the first type, or a symbol.
+    SAddr0,
+    /// An address-sized value, 32 or 64 bits.
+    SPtr,
+    /// An integer source of any width (`mbarrier` state or parity).
+    SAny,
+    /// Anything `mov` can read.
+    SMov,
+    SVec0,
+    SPart,
+    /// An integer constant.
+    ImmInt,
+    OptImmInt,
+    /// `[…]`
+    Addr,
+    /// The 64-bit policy that `.L2::cache_hint` adds.
+    OptPolicy,
+}
+
+impl Rule {
+    /// May be left out.
+    pub const fn optional(self) -> bool {
+        use Rule::*;
+        matches!(
+            self,
+            OptD0Sink | OptS0 | OptS1 | OptSU32 | OptSF32 | OptPred | OptImmInt | OptPolicy
+        )
+    }
+}

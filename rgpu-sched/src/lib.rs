@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The serverless platform of rgpu: an embedded object store whose uploads start functions as jobs.
+pub mod function;
+pub mod time;

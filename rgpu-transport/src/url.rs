@@ -1,0 +1,122 @@
+//! Where a server listens.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Url {
+    /// `tcp://host:port`; host may be a name, an IPv4 address, or an IPv6 address in brackets.
+    Tcp {
+        /// Name or address, without brackets.
+        host: String,
+        /// Port; 0 lets the system choose (listeners only).
+        port: u16,
+    },
+    /// `unix:/path`.
+    Unix(PathBuf),
+}
+
+/// Text that is no address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// A scheme that does not exist here.
+    #[error("`{0}` is no server address: expected tcp://HOST:PORT or unix:/PATH")]
+    Scheme(String),
+    /// `rdma://`, which is not built yet.
+    #[error("`{0}`: the rdma transport is not available yet; use tcp://HOST:PORT or unix:/PATH")]
+    Rdma(String),
+    /// No usable host and port.
+    #[error("`{0}` lacks a host and a port between 0 and 65535, as in tcp://gpu1:7461")]
+    HostPort(String),
+    /// No usable path.
+    #[error("`{0}` lacks an absolute path of at most 107 bytes, as in unix:/run/rgpu.sock")]
+    Path(String),
+}
+
+/// Longest path in a `sockaddr_un` (108 bytes with its NUL; unix(7)).
+const MAX_UNIX_PATH: usize = 107;
+
+impl FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if let Some(rest) = text.strip_prefix("tcp://") {
+            return tcp(rest).ok_or_else(|| UrlError::HostPort(text.into()));
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let usable =
+                path.starts_with('/') && path.len() <= MAX_UNIX_PATH && !path.contains('\0');
+            return if usable {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(UrlError::Path(text.into()))
+            };
+        }
+        if text.starts_with("rdma://") {
+            return Err(UrlError::Rdma(text.into()));
+        }
+        Err(UrlError::Scheme(text.into()))
+    }
+}
+
+fn tcp(rest: &str) -> Option<Url> {
+    let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    (!host.is_empty()).then(|| Url::Tcp {
+        host: host.into(),
+        port,
+    })
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive() {
+        for text in [
+            "tcp://gpu1:7461",
+            "tcp://[::1]:7461",
+            "tcp://127.0.0.1:0",
+            "unix:/run/rgpu.sock",
+        ] {
+            let url: Url = text.parse().expect(text);
+            assert_eq!(url.to_string(), text);
+        }
+        assert_eq!("unix:///run/x".parse(), Ok(Url::Unix("/run/x".into())));
+    }
+
+    #[test]
+    fn what_is_no_address_says_why() {
+        for (text, part) in [
+            ("gpu1:7461", "expected tcp://"),
+            ("tcp://gpu1", "lacks a host and a port"),
+            ("tcp://:7461", "lacks a host"),
+            ("tcp://::1:7461", "lacks a host"),
+            ("tcp://gpu1:70000", "lacks a host and a port"),
+            ("unix:relative", "lacks an absolute path"),
+            ("rdma://gpu1:7461", "not available yet"),
+        ] {
+            let error = text.parse::<Url>().expect_err(text).to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

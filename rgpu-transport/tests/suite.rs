@@ -1,0 +1,156 @@
+//! One set of tests, run over every transport.
+
+use std::io::{ErrorKind, IoSlice};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+use rgpu_transport::{Connection, Listener, Url, connect, from_fd, memory};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn over(url: &Url) -> (Connection, Connection) {
+    let listener = Listener::bind(url).expect("bind");
+    let url = listener.url().expect("url");
+    let server = thread::spawn(move || listener.accept().expect("accept"));
+    let client = connect(&url, TIMEOUT).expect("connect");
+    (client, server.join().expect("server"))
+}
+
+fn tcp() -> (Connection, Connection) {
+    over(&"tcp://127.0.0.1:0".parse().expect("url"))
+}
+
+fn unix() -> (Connection, Connection) {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "rgpu-transport-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    over(&Url::Unix(std::env::temp_dir().join(name)))
+}
+
+fn handed_over() -> (Connection, Connection) {
+    let (a, b) = UnixStream::pair().expect("pair");
+    let end = |stream| from_fd(OwnedFd::from(stream)).expect("from_fd");
+    (end(a), end(b))
+}
+
+macro_rules! suite {
+    ($($transport:ident: $make:expr;)*) => {$(
+        mod $transport {
+            use super::*;
+
+            #[test]
+            fn slices_arrive_in_order() {
+                slices_arrive_in_order_over($make);
+            }
+
+            #[test]
+            fn a_large_transfer_arrives_whole_both_ways() {
+                a_large_transfer_arrives_whole_both_ways_over($make);
+            }
+
+            #[test]
+            fn the_end_is_seen_by_the_peer() {
+                the_end_is_seen_by_the_peer_over($make);
+            }
+
+            #[test]
+            fn closing_wakes_a_blocked_receiver() {
+                closing_wakes_a_blocked_receiver_over($make);
+            }
+
+            #[test]
+            fn readiness_is_told() {
+                readiness_is_told_over($make);
+            }
+        }
+    )*};
+}
+
+suite! {
+    over_tcp: tcp();
+    over_unix: unix();
+    over_memory: memory::pair();
+    over_a_file_descriptor: handed_over();
+}
+
+fn slices_arrive_in_order_over((mut a, mut b): (Connection, Connection)) {
+    let many: Vec<Vec<u8>> = (0..200_u8).map(|i| vec![i; usize::from(i)]).collect();
+    let slices: Vec<IoSlice<'_>> = many.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    a.send(&slices).expect("send");
+    let mut got = vec![0; many.concat().len()];
+    b.receive(&mut got).expect("receive");
+    assert_eq!(got, many.concat());
+    a.send(&[]).expect("nothing is sent without harm");
+}
+
+fn a_large_transfer_arrives_whole_both_ways_over((a, b): (Connection, Connection)) {
+    let bytes: Vec<u8> = (0..8 << 20).map(|i: u32| (i % 251) as u8).collect();
+    let exchange = |end: Connection, bytes: Vec<u8>| {
+        thread::spawn(move || {
+            let (mut sender, mut receiver, _closer) = end.split();
+            let mut got = vec![0; bytes.len()];
+            let sending = bytes.clone();
+            let sending =
+                thread::spawn(move || sender.send(&[IoSlice::new(&sending)]).map(|()| sender));
+            receiver.receive(&mut got).expect("receive");
+            sending.join().expect("thread").expect("send");
+            assert!(got == bytes);
+        })
+    };
+    let (one, two) = (exchange(a, bytes.clone()), exchange(b, bytes));
+    one.join().expect("one");
+    two.join().expect("two");
+}
+
+fn the_end_is_seen_by_the_peer_over((mut a, mut b): (Connection, Connection)) {
+    a.send(&[IoSlice::new(b"ab")]).expect("send");
+    drop(a);
+    let mut got = [0; 3];
+    let error = b.receive(&mut got).expect_err("the stream ended");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+}
+
+fn closing_wakes_a_blocked_receiver_over((mut a, b): (Connection, Connection)) {
+    let closer = a.closer();
+    let blocked = thread::spawn(move || a.receive(&mut [0; 1]));
+    closer.close();
+    assert!(blocked.join().expect("thread").is_err());
+    closer.close();
+    drop(b);
+}
+
+fn readiness_is_told_over((a, mut b): (Connection, Connection)) {
+    let (_sender, mut receiver, _closer) = a.split();
+    assert!(!receiver.wait_ready(Some(Duration::ZERO)).expect("poll"));
+    b.send(&[IoSlice::new(b"x")]).expect("send");
+    assert!(receiver.wait_ready(Some(TIMEOUT)).expect("poll"));
+    receiver.receive(&mut [0; 1]).expect("receive");
+    drop(b);
+    assert!(receiver.wait_ready(None).expect("the end counts as ready"));
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_refused_at_once() {
+    let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().expect("url")).expect("bind");
+    let url = listener.url().expect("url");
+    drop(listener);
+    let error = connect(&url, TIMEOUT).expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
+    let path = std::env::temp_dir().join(format!("rgpu-transport-stale-{}", std::process::id()));
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket file that stays behind"));
+    let url = Url::Unix(path);
+    let live = Listener::bind(&url).expect("stale file replaced");
+    let error = Listener::bind(&url).expect_err("live socket kept");
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    drop(live);
+}

@@ -1,0 +1,234 @@
+//! Tests of device memory, each in a window of its own so that they can run side by side.
+
+use super::*;
+
+/// Windows apart from each other and from the real one.
+fn memory(capacity: u64) -> DeviceMemory {
+    static NEXT: AtomicU64 = AtomicU64::new(0x2800_0000_0000);
+    let base = NEXT.fetch_add(1 << 34, Ordering::Relaxed);
+    DeviceMemory::at(base, 1 << 33, capacity).unwrap()
+}
+
+fn write(memory: &DeviceMemory, to: u64, bytes: &[u8]) -> Result<()> {
+    // SAFETY: a slice is readable.
+    unsafe { memory.copy_in(to, bytes.as_ptr(), bytes.len() as u64) }
+}
+
+fn read(memory: &DeviceMemory, from: u64, size: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; size];
+    // SAFETY: a vector is writable.
+    unsafe { memory.copy_out(bytes.as_mut_ptr(), from, size as u64) }?;
+    Ok(bytes)
+}
+
+#[test]
+fn allocations_are_aligned_apart_and_readable() {
+    let memory = memory(1 << 30);
+    let small = memory.allocate(100).unwrap();
+    let next = memory.allocate(700).unwrap();
+    let large = memory.allocate(5 << 20).unwrap();
+    assert!(small.is_multiple_of(512) && next >= small + 512 && large.is_multiple_of(UNIT));
+    write(&memory, large + 17, b"hello").unwrap();
+    memory.copy_within(small + 3, large + 17, 5).unwrap();
+    assert_eq!(read(&memory, small + 3, 5).unwrap(), b"hello");
+    assert_eq!(memory.find(large + (5 << 20) - 1).unwrap().base, large);
+    assert!(memory.find(large + (5 << 20)).is_none());
+    assert!(memory.find(small + 100).is_none());
+}
+
+#[test]
+fn copies_stay_inside_one_allocation() {
+    let memory = memory(1 << 30);
+    let first = memory.allocate(512).unwrap();
+    let second = memory.allocate(512).unwrap();
+    assert_eq!(second, first + 512);
+    assert!(matches!(
+        read(&memory, first, 513),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert!(matches!(
+        write(&memory, first - 1, b"xx"),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert!(matches!(
+        memory.fill(second, &[1, 2], 257),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert!(matches!(
+        memory.pin(u64::MAX - 3, 8, Access::Read),
+        Err(MemoryError::NotAllocated)
+    ));
+    memory.fill(second, &[1, 2], 256).unwrap();
+    assert_eq!(read(&memory, second + 510, 2).unwrap(), [1, 2]);
+}
+
+#[test]
+fn the_cap_is_exact_and_freeing_gives_back() {
+    let memory = memory(64 << 20);
+    let most = memory.allocate((64 << 20) - 512).unwrap();
+    assert!(matches!(
+        memory.allocate(513),
+        Err(MemoryError::OutOfMemory)
+    ));
+    let rest = memory.allocate(512).unwrap();
+    assert!(matches!(memory.allocate(1), Err(MemoryError::OutOfMemory)));
+    assert!(matches!(
+        memory.create_physical(UNIT),
+        Err(MemoryError::OutOfMemory)
+    ));
+    memory.release(most).unwrap();
+    assert_eq!(memory.used(), 512);
+    assert!(matches!(
+        memory.release(most),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert!(matches!(
+        memory.release(rest + 1),
+        Err(MemoryError::NotAllocated)
+    ));
+    memory.release(rest).unwrap();
+    assert_eq!(memory.used(), 0);
+    assert!(matches!(memory.allocate(0), Err(MemoryError::Invalid(_))));
+    assert!(matches!(
+        memory.allocate(u64::MAX),
+        Err(MemoryError::OutOfMemory)
+    ));
+}
+
+#[test]
+fn physical_memory_shows_at_two_addresses() {
+    let memory = memory(64 << 20);
+    let physical = memory.create_physical(2 * UNIT).unwrap();
+    let base = memory.reserve(8 * UNIT, 0, 0).unwrap();
+    memory.map(base, 2 * UNIT, &physical, 0).unwrap();
+    memory.map(base + 4 * UNIT, 2 * UNIT, &physical, 0).unwrap();
+    assert!(matches!(
+        write(&memory, base, b"x"),
+        Err(MemoryError::NoAccess)
+    ));
+    memory
+        .set_access(base, 2 * UNIT, Access::ReadWrite)
+        .unwrap();
+    memory
+        .set_access(base + 4 * UNIT, 2 * UNIT, Access::Read)
+        .unwrap();
+    write(&memory, base + UNIT, b"alias").unwrap();
+    assert_eq!(read(&memory, base + 5 * UNIT, 5).unwrap(), b"alias");
+    assert!(matches!(
+        write(&memory, base + 4 * UNIT, b"x"),
+        Err(MemoryError::NoAccess)
+    ));
+
+    assert!(matches!(
+        memory.map(base, UNIT, &physical, 0),
+        Err(MemoryError::InUse)
+    ));
+    assert!(matches!(
+        memory.map(base + 8 * UNIT, UNIT, &physical, 0),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert!(matches!(
+        memory.map(base + 2 * UNIT, 2 * UNIT, &physical, UNIT),
+        Err(MemoryError::Invalid(_))
+    ));
+    assert!(matches!(
+        memory.unmap(base, UNIT),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert!(matches!(
+        memory.unreserve(base, 8 * UNIT),
+        Err(MemoryError::InUse)
+    ));
+    assert!(matches!(
+        memory.release(base),
+        Err(MemoryError::NotAllocated)
+    ));
+
+    memory.unmap(base, 2 * UNIT).unwrap();
+    memory.unmap(base + 4 * UNIT, 2 * UNIT).unwrap();
+    memory.unreserve(base, 8 * UNIT).unwrap();
+    assert_eq!(memory.used(), 2 * UNIT);
+    drop(physical);
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
+fn copies_cross_mappings_side_by_side_but_no_gap() {
+    let memory = memory(64 << 20);
+    let base = memory.reserve(4 * UNIT, 0, 0).unwrap();
+    for unit in [0, 1, 3] {
+        let physical = memory.create_physical(UNIT).unwrap();
+        memory.map(base + unit * UNIT, UNIT, &physical, 0).unwrap();
+        memory
+            .set_access(base + unit * UNIT, UNIT, Access::ReadWrite)
+            .unwrap();
+    }
+    write(&memory, base + UNIT - 2, b"seam").unwrap();
+    assert_eq!(read(&memory, base + UNIT - 2, 4).unwrap(), b"seam");
+    assert!(matches!(
+        write(&memory, base + 2 * UNIT - 2, b"hole"),
+        Err(MemoryError::NotAllocated)
+    ));
+}
+
+#[test]
+fn hints_are_kept_when_free() {
+    let memory = memory(64 << 20);
+    let somewhere = memory.reserve(UNIT, 0, 0).unwrap();
+    let hint = somewhere + 100 * UNIT;
+    assert_eq!(memory.reserve(4 * UNIT, 0, hint).unwrap(), hint);
+    assert_ne!(memory.reserve(UNIT, 0, hint).unwrap(), hint);
+    let aligned = memory.reserve(UNIT, 1 << 30, 0).unwrap();
+    assert!(aligned.is_multiple_of(1 << 30));
+    assert_eq!(memory.find_reservation(hint + UNIT), Some((hint, 4 * UNIT)));
+    assert!(matches!(
+        memory.reserve(UNIT + 1, 0, 0),
+        Err(MemoryError::Invalid(_))
+    ));
+    assert!(matches!(
+        memory.unreserve(hint, UNIT),
+        Err(MemoryError::NotAllocated)
+    ));
+}
+
+#[test]
+fn a_pin_outlives_the_allocation() {
+    let memory = memory(64 << 20);
+    let base = memory.allocate(4 << 20).unwrap();
+    let pin = memory.pin(base, 4 << 20, Access::ReadWrite).unwrap();
+    memory.release(base).unwrap();
+    assert!(memory.find(base).is_none());
+    assert_eq!(memory.used(), 4 << 20);
+    // SAFETY: pinned.
+    unsafe { pin.host().write_volatile(1) };
+    drop(pin);
+    assert_eq!(memory.used(), 0);
+    assert_eq!(memory.allocate(4 << 20).unwrap(), base);
+}
+
+#[test]
+fn the_window_cannot_be_reserved_twice() {
+    let first = DeviceMemory::at(0x2700_0000_0000, 1 << 32, 1 << 20).unwrap();
+    assert!(matches!(
+        DeviceMemory::at(0x2700_0000_0000, 1 << 32, 1 << 20),
+        Err(MemoryError::Os(_))
+    ));
+    drop(first);
+    DeviceMemory::at(0x2700_0000_0000, 1 << 32, 1 << 20).unwrap();
+}
+
+#[test]
+fn the_heap_frees_what_it_gave() {
+    let memory = memory(64 << 20);
+    let heap = Heap::new(memory.clone(), 1 << 20);
+    assert_eq!(memory.used(), 0);
+    heap.set_limit(2 << 20).unwrap();
+    let first = heap.allocate(100).unwrap();
+    assert!(first.is_multiple_of(16));
+    assert!(heap.allocate(2 << 20).is_none());
+    assert!(heap.set_limit(1).is_err());
+    assert!(!heap.free(first + 16));
+    assert!(heap.free(first));
+    assert!(!heap.free(first));
+    assert_eq!(heap.allocate(2 << 20), Some(first));
+}

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! All little-endian. `len` counts the body. `seq` numbers the sender's frames from 1. `re` is, from the
-//! client, the highest frame of the server it has seen; from the server, the call that this frame answers.
+//! client, the highest frame of the server it has seen; from the server, the call that this frame answers;
+//! on DATA, both ways, the client's call whose data it is (calls of other threads may come in between).
 //! `ctx` is the context current to the calling thread, `lane` a number for that thread.
 
 use crate::limits;

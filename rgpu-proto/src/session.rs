@@ -71,7 +71,9 @@ impl Incoming {
                 expected,
             });
         }
-        if header.re > sent {
+        // A client's DATA names a call of its own, sent before it; everything else refers to the other side.
+        let own = header.op == crate::opcode::Opcode::DATA && header.re < header.seq;
+        if header.re > sent && !own {
             return Err(SessionError::NeverSent {
                 op: header.op,
                 re: header.re,
@@ -125,6 +127,21 @@ mod tests {
         assert!(matches!(
             incoming.accept(&frame(3, 0), 0),
             Err(SessionError::Sequence { .. })
+        ));
+    }
+
+    #[test]
+    fn data_may_follow_a_call_of_its_own_sender() {
+        let mut incoming = Incoming::default();
+        incoming.accept(&frame(1, 0), 0).expect("the call");
+        let data = |seq, re| Header {
+            op: Opcode::DATA,
+            ..frame(seq, re)
+        };
+        assert_eq!(incoming.accept(&data(2, 1), 0), Ok(()));
+        assert!(matches!(
+            incoming.accept(&data(3, 3), 0),
+            Err(SessionError::NeverSent { .. })
         ));
     }
 

@@ -1,4 +1,6 @@
 //! The serverless platform of rgpu: an embedded object store whose uploads start functions as jobs.
+pub mod broker;
 pub mod function;
+pub mod queue;
 pub mod store;
 pub mod time;

@@ -15,8 +15,6 @@ pub use self::state::{
     TransitionError, Trigger,
 };
 
-#[cfg(test)]
-pub(crate) use self::state::tests as state_tests;
 
 /// How many jobs may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -365,15 +365,15 @@ impl Invocation {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(crate) fn at(micros: i64) -> Timestamp {
+    fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros)
     }
 
-    pub(crate) fn invocation(id: i64, function: &str, key: &str) -> Invocation {
+    fn invocation(id: i64, function: &str, key: &str) -> Invocation {
         let trigger = Trigger {
             bucket: "bucket".into(),
             key: key.into(),

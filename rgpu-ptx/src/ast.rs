@@ -5,8 +5,9 @@
 //! A body is one flat list of statements, nested scopes already dissolved.
 
 use crate::{
-    error::Span,
+    error::{Error, Span},
     instr_table::Opcode,
+    module::Module,
     types::{
         AtomOp, BarRedOp, BoolOp, CacheHint, CacheLevel, CacheOp, CmpOp, MatchMode, MemSem,
         MulMode, PrmtMode, ProxyKind, Rounding, ScalarType, Scope, ShflMode, ShiftDir, ShiftMode,
@@ -61,7 +62,7 @@ pub enum Linkage {
 /// A variable in memory, at module scope or in a body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
-    /// Unique in its body or module (a shadowing name gets a suffix).
+    /// Unique in a module; in a body, scopes may repeat it.
     pub name: String,
     pub linkage: Linkage,
     /// `Global`, `Const`, `Shared`, `Local`, `Param` or `Tex`.
@@ -144,6 +145,11 @@ pub struct Function {
 }
 
 impl Function {
+    /// Parses the body; `module` must be the one the function comes from.
+    pub fn parse_body(&self, module: &Module) -> Result<Body, Error> {
+        module.parse_body(self)
+    }
+
     /// Bytes that the parameters take in a launch's parameter buffer.
     pub fn params_size(&self) -> u64 {
         self.params.last().map_or(0, |p| p.offset + p.size)
@@ -223,7 +229,7 @@ pub struct Body {
 /// `.reg .type name<count>` or one plain register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegGroup {
-    /// Unique in the body; for a run, register `first + i` is `name` followed by `i`.
+    /// For a run, register `first + i` is `name` followed by `i`. Scopes may repeat it.
     pub name: String,
     pub first: Reg,
     pub count: u32,

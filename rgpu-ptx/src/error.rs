@@ -61,19 +61,13 @@ impl Error {
         span: Span,
         message: impl Into<String>,
     ) -> Self {
-        let start = (span.start as usize).min(module.len());
-        let before = &module.as_bytes()[..start];
-        let line_start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |i| i + 1);
-        let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+        let (line, column) = place(module, span);
         Self {
             kind,
             message: message.into(),
             function: None,
-            line: line as u32,
-            column: (start - line_start + 1) as u32,
+            line,
+            column,
             span,
             text: one_line(span.text(module)),
         }
@@ -90,6 +84,18 @@ impl Error {
         self.text = one_line(text);
         self
     }
+}
+
+/// Line and column where a span starts, from 1.
+pub(crate) fn place(module: &str, span: Span) -> (u32, u32) {
+    let start = (span.start as usize).min(module.len());
+    let before = &module.as_bytes()[..start];
+    let line_start = before
+        .iter()
+        .rposition(|&b| b == b'\n')
+        .map_or(0, |i| i + 1);
+    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    (line as u32, (start - line_start + 1) as u32)
 }
 
 /// Squeezes white space and cuts at [`MAX_TEXT`].

@@ -181,7 +181,8 @@ rows! {
     Trap = "trap" {} [] () [] 10 10;
     Brkpt = "brkpt" {} [] () [] 10 11;
     Nanosleep = "nanosleep" {} [] (UINT32) [S0] 63 70;
-    Pmevent = "pmevent" | "pmevent.mask" {} [] () [ImmInt] 14 10;
+    Pmevent = "pmevent" {} [] () [ImmInt] 14 10;
+    PmeventMask = "pmevent.mask" {} [] () [ImmInt] 30 20;
     SetmaxnregInc = "setmaxnreg.inc" {Sync Aligned} [] (UINT32) [ImmInt] 80 90;
     SetmaxnregDec = "setmaxnreg.dec" {Sync Aligned} [] (UINT32) [ImmInt] 80 90;
 
@@ -219,7 +220,10 @@ pub const UNSUPPORTED: &[&str] = &[
     "cp.async.bulk",
     "cp.reduce",
     "createpolicy",
-    "fence.proxy.tensormap",
+    "fence.acquire.sync_restrict::shared::cluster",
+    "fence.proxy.async::generic",
+    "fence.proxy.tensormap::generic",
+    "fence.release.sync_restrict::shared::cta",
     "istypep",
     "ldmatrix",
     "mma",

@@ -7,7 +7,9 @@
 pub mod ast;
 pub mod error;
 pub mod instr_table;
+mod lexer;
 pub mod module;
+mod parse;
 pub mod rules;
 pub mod types;
 

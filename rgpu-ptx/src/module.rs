@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::ast::{FuncId, Function, FunctionKind, VarId, Variable};
+use crate::{
+    ast::{Body, FuncId, Function, FunctionKind, VarId, Variable},
+    error::{Error, Span, place},
+    parse,
+};
 
 /// A PTX module. Bodies stay text until asked for.
 #[derive(Clone, Debug)]
@@ -22,6 +26,37 @@ pub struct Module {
 }
 
 impl Module {
+    /// Reads a module. Bodies are only measured; their errors come when they are parsed.
+    pub fn parse(text: impl Into<Arc<str>>) -> Result<Self, Error> {
+        parse::parse_module(Self {
+            text: text.into(),
+            version: (0, 0),
+            target: String::new(),
+            address_size: 32,
+            variables: Vec::new(),
+            functions: Vec::new(),
+            function_names: HashMap::new(),
+            variable_names: HashMap::new(),
+        })
+    }
+
+    /// Reads a module as a driver gets it: bytes that a NUL may end.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+        // File names in `.file` may be in any encoding.
+        Self::parse(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    }
+
+    /// Parses the body of `function`, which must be one of this module's.
+    pub fn parse_body(&self, function: &Function) -> Result<Body, Error> {
+        parse::parse_body(self, function)
+    }
+
+    /// Line and column of a place, from 1.
+    pub fn line_column(&self, span: Span) -> (u32, u32) {
+        place(&self.text, span)
+    }
+
     /// The function or kernel of this name.
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.function_id(name).map(|id| &self.functions[id.index()])

@@ -330,6 +330,21 @@ tokens! {
         ReservedSmemOffset0 = "%reserved_smem_offset_0",
         ReservedSmemOffset1 = "%reserved_smem_offset_1",
         CurrentGraphExec = "%current_graph_exec",
+        /// Read-only words that the driver fills; 1 and 2 hold the grid-wide barrier's workspace.
+        EnvReg0 = "%envreg0", EnvReg1 = "%envreg1", EnvReg2 = "%envreg2", EnvReg3 = "%envreg3",
+        EnvReg4 = "%envreg4", EnvReg5 = "%envreg5", EnvReg6 = "%envreg6", EnvReg7 = "%envreg7",
+        EnvReg8 = "%envreg8", EnvReg9 = "%envreg9", EnvReg10 = "%envreg10", EnvReg11 = "%envreg11",
+        EnvReg12 = "%envreg12", EnvReg13 = "%envreg13", EnvReg14 = "%envreg14",
+        EnvReg15 = "%envreg15", EnvReg16 = "%envreg16", EnvReg17 = "%envreg17",
+        EnvReg18 = "%envreg18", EnvReg19 = "%envreg19", EnvReg20 = "%envreg20",
+        EnvReg21 = "%envreg21", EnvReg22 = "%envreg22", EnvReg23 = "%envreg23",
+        EnvReg24 = "%envreg24", EnvReg25 = "%envreg25", EnvReg26 = "%envreg26",
+        EnvReg27 = "%envreg27", EnvReg28 = "%envreg28", EnvReg29 = "%envreg29",
+        EnvReg30 = "%envreg30", EnvReg31 = "%envreg31",
+        /// Performance counters.
+        Pm0 = "%pm0", Pm1 = "%pm1", Pm2 = "%pm2", Pm3 = "%pm3", Pm4 = "%pm4", Pm5 = "%pm5",
+        Pm6 = "%pm6", Pm7 = "%pm7", Pm0w = "%pm0_64", Pm1w = "%pm1_64", Pm2w = "%pm2_64",
+        Pm3w = "%pm3_64", Pm4w = "%pm4_64", Pm5w = "%pm5_64", Pm6w = "%pm6_64", Pm7w = "%pm7_64",
         /// The constant `WARP_SZ`.
         WarpSize = "WARP_SZ",
     }
@@ -345,8 +360,16 @@ impl SpecialReg {
                 ScalarType::U64
             }
             Self::IsExplicitCluster => ScalarType::Pred,
+            Self::Pm0w | Self::Pm1w | Self::Pm2w | Self::Pm3w => ScalarType::U64,
+            Self::Pm4w | Self::Pm5w | Self::Pm6w | Self::Pm7w => ScalarType::U64,
             _ => ScalarType::U32,
         }
+    }
+
+    /// The number of an environment register.
+    pub const fn envreg(self) -> Option<u8> {
+        let n = (self as u8).wrapping_sub(Self::EnvReg0 as u8);
+        if n < 32 { Some(n) } else { None }
     }
 }
 

@@ -1,0 +1,91 @@
+//! Arithmetic that integers and floats share: `add`, `sub`, `mul`, `mad`, `fma`, `div`, `abs`, `neg`,
+//! `min`, `max`. Integers go to [`super::integer`], floats lane by lane to [`super::float`].
+
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_frontend::FunctionBuilder;
+use rgpu_ptx::ast::Instr;
+use rgpu_ptx::instr_table::Opcode;
+use rgpu_ptx::types::{ScalarType, TypeKind};
+
+use super::float::{self, Round};
+use super::lanes::{float_op, sign_op};
+use super::util::{bits, reshape};
+use super::{Emitter, integer, operand, type_of};
+use crate::error::{Emit, refuse};
+
+/// True for scalar and packed floats.
+pub(crate) fn is_float(ty: ScalarType) -> bool {
+    match ty.kind() {
+        TypeKind::Float => true,
+        TypeKind::Packed => ty.lane().is_some_and(ScalarType::is_float),
+        _ => false,
+    }
+}
+
+/// Emits an instruction of this family.
+pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    if !is_float(type_of(instr, 0)?) {
+        return integer::emit(e, instr);
+    }
+    match instr.op {
+        Opcode::Add => float_op(e, instr, 2, &|b, v, mode| float::add(b, v[0], v[1], mode)),
+        Opcode::Sub => float_op(e, instr, 2, &|b, v, mode| float::sub(b, v[0], v[1], mode)),
+        Opcode::Mul => float_op(e, instr, 2, &|b, v, mode| float::mul(b, v[0], v[1], mode)),
+        Opcode::Mad | Opcode::Fma => fma(e, instr),
+        Opcode::Div => div(e, instr),
+        Opcode::Abs => sign_op(e, instr, true),
+        Opcode::Neg => sign_op(e, instr, false),
+        Opcode::Min | Opcode::Max => extremum(e, instr),
+        _ => refuse("not an arithmetic instruction"),
+    }
+}
+
+fn fma(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    if instr.mods.oob {
+        return refuse(".oob is not supported");
+    }
+    let ty = type_of(instr, 0)?;
+    if super::lanes::half_format(ty).is_none() {
+        return float_op(e, instr, 3, &|b, v, mode| {
+            float::fma(b, v[0], v[1], v[2], mode)
+        });
+    }
+    // Products of halves are exact in double precision; the sum is kept so that one rounding follows.
+    float_op(e, instr, 3, &|b, v, _| {
+        let [x, y, z] = [v[0], v[1], v[2]].map(|value| b.ins().fpromote(types::F64, value));
+        float::fma_to_odd(b, x, y, z)
+    })
+}
+
+fn div(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    // Approximate division may be more exact than it has to be.
+    float_op(e, instr, 2, &|b, v, mode| float::div(b, v[0], v[1], mode))
+}
+
+fn extremum(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    let max = instr.op == Opcode::Max;
+    let nan = instr.mods.nan;
+    let sources = instr.operands.len().saturating_sub(1);
+    operand(instr, 2)?;
+    if instr.mods.xorsign {
+        return float_op(e, instr, 2, &|b, v, _| xor_sign(b, v, max, nan));
+    }
+    float_op(e, instr, sources, &|b, v, _: Round| {
+        let mut best = v[0];
+        for value in &v[1..] {
+            best = float::extremum(b, best, *value, max, nan);
+        }
+        best
+    })
+}
+
+/// `.xorsign.abs`: the magnitude comes from the operands' magnitudes, the sign from both signs.
+fn xor_sign(b: &mut FunctionBuilder<'_>, v: &[Value], max: bool, nan: bool) -> Value {
+    let ty = b.func.dfg.value_type(v[0]);
+    let magnitudes = [v[0], v[1]].map(|value| b.ins().fabs(value));
+    let magnitude = float::extremum(b, magnitudes[0], magnitudes[1], max, nan);
+    let (x, y) = (bits(b, v[0]), bits(b, v[1]));
+    let sign = b.ins().bxor(x, y);
+    let sign = reshape(b, sign, ty);
+    b.ins().fcopysign(magnitude, sign)
+}

@@ -1,0 +1,335 @@
+//! From PTX addresses to host addresses. An access in the device window, in shared or in local memory is
+//! checked with one comparison: rotating the offset right by log2 of the width moves the bits that must be
+//! zero (misalignment) to the top, where they make it larger than any limit. What fails the check goes to
+//! the host's `translate…`, which knows the other windows and reports the fault.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
+use rgpu_ptx::ast::{AddrBase, Address, Symbol};
+use rgpu_ptx::types::StateSpace;
+use rgpu_softgpu_exec::abi::{DEVICE_WINDOW_BASE, DEVICE_WINDOW_SIZE};
+
+use super::Emitter;
+use super::util::icmp_const;
+use crate::error::{Emit, refuse};
+
+/// Alignment that frames and shared memory themselves have.
+const STATIC_ALIGN: u32 = 16;
+
+/// A host address and an offset that the access instruction adds.
+pub(crate) type Place = (Value, i32);
+
+/// Which memory a failing access was meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Window {
+    Global,
+    Shared,
+    Local,
+    Param,
+}
+
+impl Window {
+    fn translate(self) -> &'static str {
+        match self {
+            Self::Global => "translate",
+            Self::Shared => "translate_shared",
+            Self::Local => "translate_local",
+            Self::Param => "translate_param",
+        }
+    }
+}
+
+/// A kind of failing access; each has one block per function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Fault {
+    window: Window,
+    width: u32,
+    write: bool,
+}
+
+/// What is accessed: bytes in all, and whether they are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Access {
+    pub(crate) width: u32,
+    pub(crate) write: bool,
+}
+
+impl Emitter<'_, '_> {
+    /// Where an access goes. The access has been checked when this returns.
+    pub(crate) fn place(
+        &mut self,
+        space: Option<StateSpace>,
+        address: &Address,
+        access: Access,
+    ) -> Emit<Place> {
+        match address.base {
+            AddrBase::Symbol(symbol) => self.symbol_place(symbol, address.offset, access),
+            AddrBase::Reg(reg) => {
+                let base = self.reg_wide(reg);
+                let value = match address.offset {
+                    0 => base,
+                    offset => self.b.ins().iadd_imm_s(base, offset),
+                };
+                self.value_place(space, value, access)
+            }
+            AddrBase::Absolute => {
+                let value = self.b.ins().iconst(types::I64, address.offset);
+                self.value_place(space, value, access)
+            }
+        }
+    }
+
+    /// The same for an address that is a value.
+    pub(crate) fn value_place(
+        &mut self,
+        space: Option<StateSpace>,
+        address: Value,
+        access: Access,
+    ) -> Emit<Place> {
+        let host = match space {
+            None => self.generic(address, access)?,
+            Some(StateSpace::Global | StateSpace::Const) => self.global(address, access)?,
+            Some(StateSpace::Shared | StateSpace::SharedCluster) => {
+                let (base, size) = (self.thread.shared, self.thread.shared_size);
+                self.windowed(Window::Shared, address, base, size, access)?
+            }
+            Some(StateSpace::Param) if self.function().is_kernel => {
+                let (base, size) = (self.thread.params, self.thread.params_size);
+                self.windowed(Window::Param, address, base, size, access)?
+            }
+            // The address of a function's parameter is one in local memory.
+            Some(StateSpace::Local | StateSpace::Param) => {
+                let (base, size) = (self.thread.local, self.thread.local_size);
+                self.windowed(Window::Local, address, base, size, access)?
+            }
+            Some(other) => return refuse(format!("no memory access in .{other}")),
+        };
+        Ok((host, 0))
+    }
+
+    fn symbol_place(&mut self, symbol: Symbol, offset: i64, access: Access) -> Emit<Place> {
+        match symbol {
+            Symbol::Variable(id) => {
+                let variable = &self.unit.module.variables[id.index()];
+                let space = variable.space;
+                let inside = within(offset, access.width, variable.size);
+                if matches!(space, StateSpace::Shared | StateSpace::SharedCluster) {
+                    let inside = inside && !variable.is_unsized();
+                    return self.static_place(symbol, offset, inside, access);
+                }
+                let Some(base) = self.unit.addresses[id.index()] else {
+                    return refuse(format!("variable {} has no address", variable.name));
+                };
+                let address = base.wrapping_add_signed(offset);
+                if inside && address.is_multiple_of(u64::from(access.width)) {
+                    let delta = self.thread.global_delta;
+                    return Ok((self.b.ins().iadd_imm_s(delta, address.cast_signed()), 0));
+                }
+                let value = self.b.ins().iconst(types::I64, address.cast_signed());
+                self.value_place(Some(StateSpace::Global), value, access)
+            }
+            Symbol::Local(id) => {
+                let variable = &self.function().body.vars[id.index()];
+                let inside = within(offset, access.width, variable.size);
+                if let Some(slot) = self.slots.get(&id) {
+                    if !inside {
+                        return refuse(format!("access outside {}", variable.name));
+                    }
+                    let base = self.b.ins().stack_addr(types::I64, *slot, 0);
+                    return Ok((base, small(offset)?));
+                }
+                let inside = inside && !variable.is_unsized();
+                self.static_place(symbol, offset, inside, access)
+            }
+            Symbol::Param(n) => {
+                let function = self.function();
+                let Some(param) = function.params.get(n as usize) else {
+                    return refuse("no such parameter");
+                };
+                if !within(offset, access.width, param.size) {
+                    return refuse(format!("access outside parameter {}", param.name));
+                }
+                if function.is_kernel {
+                    let at = param.offset.wrapping_add_signed(offset);
+                    return Ok((self.thread.params, small(at.cast_signed())?));
+                }
+                if self.frame().params.contains_key(&n) {
+                    return self.static_place(symbol, offset, true, access);
+                }
+                Ok((self.places[n as usize], small(offset)?))
+            }
+            Symbol::Return(n) => {
+                let function = self.function();
+                let Some(param) = function.returns.get(n as usize) else {
+                    return refuse("no such return parameter");
+                };
+                if !within(offset, access.width, param.size) {
+                    return refuse(format!("access outside {}", param.name));
+                }
+                Ok((
+                    self.places[function.params.len() + n as usize],
+                    small(offset)?,
+                ))
+            }
+            Symbol::Function(_) => refuse("access to the bytes of a function"),
+        }
+    }
+
+    /// An access at a known offset of a shared or local variable: unchecked if inside and aligned.
+    fn static_place(
+        &mut self,
+        symbol: Symbol,
+        offset: i64,
+        inside: bool,
+        access: Access,
+    ) -> Emit<Place> {
+        let space = self.symbol_space(symbol);
+        let fixed = self.fixed_offset(symbol)?.cast_signed();
+        // Variables are aligned to what their declaration says, which may be less than the access needs.
+        let at = fixed + offset;
+        if inside && access.width <= STATIC_ALIGN && at % i64::from(access.width) == 0 {
+            let base = match space {
+                StateSpace::Local => self.b.ins().iadd(self.thread.local, self.thread.frame),
+                _ => self.thread.shared,
+            };
+            return Ok((base, small(at)?));
+        }
+        let address = self.symbol_address(symbol)?;
+        let value = self.b.ins().iadd_imm_s(address, offset);
+        self.value_place(Some(space), value, access)
+    }
+
+    /// The block that reports a failing access; its parameter is the address.
+    fn fault_block(&mut self, fault: Fault) -> Emit<Block> {
+        if let Some(block) = self.faults.get(&fault) {
+            return Ok(*block);
+        }
+        let block = self.b.create_block();
+        self.b.set_cold_block(block);
+        self.b.append_block_param(block, types::I64);
+        self.faults.insert(fault, block);
+        Ok(block)
+    }
+
+    /// Fills the blocks that report failing accesses; called once, at the end.
+    pub(crate) fn finish_faults(&mut self) -> Emit {
+        let faults: Vec<_> = self.faults.drain().collect();
+        for (fault, block) in faults {
+            self.b.switch_to_block(block);
+            let address = self.b.block_params(block)[0];
+            self.translate(
+                fault.window,
+                address,
+                Access {
+                    width: fault.width,
+                    write: fault.write,
+                },
+            )?;
+            self.unreachable();
+        }
+        Ok(())
+    }
+
+    fn translate(&mut self, window: Window, address: Value, access: Access) -> Emit<Value> {
+        let width = self.b.ins().iconst(types::I32, i64::from(access.width));
+        let write = self.b.ins().iconst(types::I32, i64::from(access.write));
+        self.libcall_value(
+            window.translate(),
+            &[self.thread.ctx, address, width, write],
+        )
+    }
+
+    /// Goes on if `good`, else reports the access.
+    fn require(&mut self, good: Value, window: Window, address: Value, access: Access) -> Emit {
+        let fault = Fault {
+            window,
+            width: access.width,
+            write: access.write,
+        };
+        let bad = self.fault_block(fault)?;
+        let next = self.b.create_block();
+        self.b
+            .ins()
+            .brif(good, next, &[], bad, &[BlockArg::Value(address)]);
+        self.b.switch_to_block(next);
+        Ok(())
+    }
+
+    /// Offset of a device address in the window, and whether the access lies inside and is aligned.
+    fn device_offset(&mut self, address: Value, width: u32) -> (Value, Value) {
+        let offset = self
+            .b
+            .ins()
+            .iadd_imm_s(address, DEVICE_WINDOW_BASE.cast_signed().wrapping_neg());
+        let shift = i64::from(width.ilog2());
+        let rotated = if shift == 0 {
+            offset
+        } else {
+            self.b.ins().rotr_imm_u(offset, shift)
+        };
+        let limit_bits = i64::from(DEVICE_WINDOW_SIZE.ilog2()) - shift;
+        let above = self.b.ins().ushr_imm_u(rotated, limit_bits);
+        let good = icmp_const(&mut self.b, IntCC::Equal, above, 0);
+        (offset, good)
+    }
+
+    fn global(&mut self, address: Value, access: Access) -> Emit<Value> {
+        let (_, good) = self.device_offset(address, access.width);
+        self.require(good, Window::Global, address, access)?;
+        Ok(self.b.ins().iadd(address, self.thread.global_delta))
+    }
+
+    fn generic(&mut self, address: Value, access: Access) -> Emit<Value> {
+        let (_, good) = self.device_offset(address, access.width);
+        let host = self.b.ins().iadd(address, self.thread.global_delta);
+        let slow = self.b.create_block();
+        self.b.set_cold_block(slow);
+        let next = self.b.create_block();
+        let result = self.b.append_block_param(next, types::I64);
+        self.b
+            .ins()
+            .brif(good, next, &[BlockArg::Value(host)], slow, &[]);
+        self.b.switch_to_block(slow);
+        let translated = self.translate(Window::Global, address, access)?;
+        self.b.ins().jump(next, &[BlockArg::Value(translated)]);
+        self.b.switch_to_block(next);
+        Ok(result)
+    }
+
+    fn windowed(
+        &mut self,
+        window: Window,
+        offset: Value,
+        base: Value,
+        size: Value,
+        access: Access,
+    ) -> Emit<Value> {
+        let shift = i64::from(access.width.ilog2());
+        let (rotated, limit) = if shift == 0 {
+            (offset, size)
+        } else {
+            (
+                self.b.ins().rotr_imm_u(offset, shift),
+                self.b.ins().ushr_imm_u(size, shift),
+            )
+        };
+        let good = self.b.ins().icmp(IntCC::UnsignedLessThan, rotated, limit);
+        self.require(good, window, offset, access)?;
+        Ok(self.b.ins().iadd(base, offset))
+    }
+}
+
+/// True if an access of `width` bytes at `offset` stays in `size` bytes.
+fn within(offset: i64, width: u32, size: u64) -> bool {
+    u64::try_from(offset)
+        .ok()
+        .and_then(|offset| offset.checked_add(u64::from(width)))
+        .is_some_and(|end| end <= size)
+}
+
+fn small(offset: i64) -> Emit<i32> {
+    match i32::try_from(offset) {
+        Ok(offset) => Ok(offset),
+        Err(_) => refuse("offset too large"),
+    }
+}

@@ -1,0 +1,56 @@
+//! What must be known of a kernel before code is emitted. One pass per file; [`run`] is the list.
+
+pub(crate) mod exits;
+pub(crate) mod frames;
+pub(crate) mod meet;
+pub(crate) mod reach;
+pub(crate) mod reg_types;
+pub(crate) mod shared;
+pub(crate) mod visit;
+
+use cranelift_codegen::ir::Type;
+use rgpu_ptx::Module;
+use rgpu_ptx::ast::FuncId;
+
+use crate::dump::Dump;
+use crate::error::Error;
+
+/// Everything the emitter needs of a kernel and the functions it may reach.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) reached: reach::Reached,
+    pub(crate) exits: Vec<bool>,
+    pub(crate) meeting: meet::Meeting,
+    pub(crate) shared: shared::SharedLayout,
+    pub(crate) frames: frames::Frames,
+    /// Machine types of the registers of each function.
+    pub(crate) reg_types: Vec<Vec<Type>>,
+}
+
+/// Runs the passes in order.
+pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Plan, Error> {
+    let reached = reach::run(module, kernel)?;
+    dump.pass("reach", &reached);
+    let exits = exits::run(&reached);
+    dump.pass("exits", &exits);
+    let meeting = meet::run(module, &reached);
+    dump.pass("meet", &meeting);
+    let shared = shared::run(module, &reached);
+    dump.pass("shared", &shared);
+    let frames = frames::run(&reached);
+    dump.pass("frames", &frames);
+    let reg_types = reached
+        .functions
+        .iter()
+        .map(|f| reg_types::run(&f.body))
+        .collect();
+    dump.pass("reg_types", &reg_types);
+    Ok(Plan {
+        reached,
+        exits,
+        meeting,
+        shared,
+        frames,
+        reg_types,
+    })
+}

@@ -1,0 +1,152 @@
+//! A loaded module: its variables, its kernels, and their code once compiled.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use cranelift_codegen::isa::OwnedTargetIsa;
+use rgpu_ptx::Module;
+use rgpu_ptx::ast::{Function, FunctionKind};
+use rgpu_ptx::types::StateSpace;
+use rgpu_softgpu_exec::abi::Kernel;
+
+use crate::compile;
+use crate::error::Error;
+use crate::globals::{self, Global, ModuleMemory};
+
+/// A parameter of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelParam {
+    /// Where it lies in the parameter buffer.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Alignment.
+    pub align: u64,
+}
+
+/// What is known of a kernel before it is compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelInfo {
+    /// Name in PTX.
+    pub name: String,
+    /// Parameters in order.
+    pub params: Vec<KernelParam>,
+    /// Bytes of all parameters.
+    pub params_size: u64,
+    /// `.maxntid`.
+    pub max_threads: Option<[u32; 3]>,
+    /// `.reqntid`.
+    pub required_threads: Option<[u32; 3]>,
+    /// `.minnctapersm`.
+    pub min_blocks: Option<u32>,
+    /// `.maxnreg`.
+    pub max_registers: Option<u32>,
+}
+
+impl KernelInfo {
+    fn new(function: &Function) -> Self {
+        let params = function.params.iter().map(|param| KernelParam {
+            offset: param.offset,
+            size: param.size,
+            align: u64::from(param.align),
+        });
+        Self {
+            name: function.name.clone(),
+            params: params.collect(),
+            params_size: function.params_size(),
+            max_threads: function.directives.maxntid,
+            required_threads: function.directives.reqntid,
+            min_blocks: function.directives.minnctapersm,
+            max_registers: function.directives.maxnreg,
+        }
+    }
+}
+
+/// The place of a kernel's code: empty until it is first asked for, then the code or why there is none.
+type Slot = OnceLock<Result<Arc<Kernel>, Arc<Error>>>;
+
+/// A loaded module.
+pub struct Program {
+    module: Module,
+    addresses: Vec<Option<u64>>,
+    isa: OwnedTargetIsa,
+    kernels: Vec<KernelInfo>,
+    compiled: Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("kernels", &self.kernels.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Program {
+    /// Parses a module and places its variables in `memory`. Bodies are not looked at yet.
+    pub fn load(text: &str, memory: &dyn ModuleMemory) -> Result<Self, Error> {
+        let module = Module::parse(text)?;
+        let isa = compile::native_isa()?;
+        let addresses = globals::load(&module, memory)?;
+        let kernels = module.kernels().map(KernelInfo::new).collect();
+        Ok(Self {
+            module,
+            addresses,
+            isa,
+            kernels,
+            compiled: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// The kernels of the module, in the order of the text.
+    pub fn kernels(&self) -> &[KernelInfo] {
+        &self.kernels
+    }
+
+    /// The kernel of this name.
+    pub fn kernel(&self, name: &str) -> Option<&KernelInfo> {
+        self.kernels.iter().find(|kernel| kernel.name == name)
+    }
+
+    /// Device address and size of a module variable.
+    pub fn global(&self, name: &str) -> Option<(u64, u64)> {
+        self.globals()
+            .find(|global| global.name == name)
+            .map(|global| (global.address, global.size))
+    }
+
+    /// Every variable in device memory.
+    pub fn globals(&self) -> impl Iterator<Item = Global> + '_ {
+        self.module
+            .variables
+            .iter()
+            .zip(&self.addresses)
+            .filter_map(|(variable, address)| {
+                address.map(|address| Global {
+                    name: variable.name.clone(),
+                    address,
+                    size: variable.size,
+                    is_const: variable.space == StateSpace::Const,
+                })
+            })
+    }
+
+    /// The code of a kernel, compiled at the first call. Kernels compile independently of each other.
+    pub fn compile(&self, name: &str) -> Result<Arc<Kernel>, Arc<Error>> {
+        let missing = || Arc::new(Error::NoSuchKernel(name.to_owned()));
+        let id = self.module.function_id(name).ok_or_else(missing)?;
+        if self.module.functions[id.index()].kind != FunctionKind::Entry {
+            return Err(missing());
+        }
+        let slot = {
+            let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(compiled.entry(name.to_owned()).or_default())
+        };
+        let result = slot.get_or_init(|| {
+            compile::kernel(&self.module, &self.addresses, &self.isa, id)
+                .map(Arc::new)
+                .map_err(Arc::new)
+        });
+        result.clone()
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A *container* is a header and a run of *entries*; an entry is one image (PTX text, machine code, …) for
 //! one architecture, often compressed. A program passes the driver a pointer to one of four things, told
-//! apart by their first bytes ([`sniff`]): a *wrapper* (which points to a container, and for programs built
+//! apart by their first bytes ([`sniff()`]): a *wrapper* (which points to a container, and for programs built
 //! with `-rdc=true` to more of them), a bare container, an ELF cubin, or NUL-terminated PTX text.
 //!
 //! * [`Fatbin::parse`] reads a container from bytes. The bytes are untrusted: every offset is checked, the

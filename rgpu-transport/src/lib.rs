@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use socket::{Listener, connect, from_fd};
+pub use socket::{Listener, SocketFile, connect, from_fd};
 pub use url::{Url, UrlError};
 
 /// The sending half of a transport.

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -250,8 +251,8 @@ impl Close for UnixStream {
 pub enum Listener {
     /// `tcp://`.
     Tcp(TcpListener),
-    /// `unix:`; the socket file is removed when the listener goes.
-    Unix(UnixListener, std::path::PathBuf),
+    /// `unix:`, and its file.
+    Unix(UnixListener, SocketFile),
 }
 
 impl Listener {
@@ -265,7 +266,10 @@ impl Listener {
                 {
                     std::fs::remove_file(path)?;
                 }
-                Ok(Self::Unix(UnixListener::bind(path)?, path.clone()))
+                Ok(Self::Unix(
+                    UnixListener::bind(path)?,
+                    SocketFile(path.clone()),
+                ))
             }
         }
     }
@@ -280,7 +284,7 @@ impl Listener {
                     port: address.port(),
                 })
             }
-            Self::Unix(_, path) => Ok(Url::Unix(path.clone())),
+            Self::Unix(_, file) => Ok(Url::Unix(file.path().into())),
         }
     }
 
@@ -291,18 +295,28 @@ impl Listener {
                 let (stream, peer) = listener.accept()?;
                 tcp(stream, format!("tcp://{peer}"))
             }
-            Self::Unix(listener, path) => {
-                unix(listener.accept()?.0, Url::Unix(path.clone()).to_string())
-            }
+            Self::Unix(listener, file) => unix(
+                listener.accept()?.0,
+                Url::Unix(file.path().into()).to_string(),
+            ),
         }
     }
 }
 
-impl Drop for Listener {
+/// The file of a unix socket, removed when dropped.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl SocketFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // Already gone where somebody cleaned up.
-            let _ = std::fs::remove_file(path);
-        }
+        // Already gone where somebody cleaned up.
+        let _ = std::fs::remove_file(&self.0);
     }
 }

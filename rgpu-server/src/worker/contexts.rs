@@ -1,0 +1,144 @@
+//! The client's contexts, and which of them is current to the issuing thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rgpu_proto::msg::PRIMARY_CONTEXT;
+use rgpu_proto::status::Status;
+
+use super::driver::Driver;
+use super::snapshot::Raw;
+
+/// Contexts by the client's ids.
+#[derive(Debug)]
+pub(super) struct Contexts {
+    driver: Arc<Driver>,
+    known: HashMap<u32, Context>,
+    current: u32,
+}
+
+/// A context and the streams made in it.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) raw: Raw,
+    /// Streams of the client, default streams not counted.
+    pub(super) streams: Vec<Raw>,
+    /// Per-thread default streams by the client's thread number.
+    lanes: HashMap<u32, Raw>,
+}
+
+impl Contexts {
+    /// The primary context, which is current already.
+    pub(super) fn new(driver: Arc<Driver>, primary: Raw) -> Self {
+        let known = HashMap::from([(PRIMARY_CONTEXT, Context::new(primary))]);
+        Self {
+            driver,
+            known,
+            current: PRIMARY_CONTEXT,
+        }
+    }
+
+    /// Makes the context `id` current; 0 stands for the primary one.
+    pub(super) fn enter(&mut self, id: u32) -> Result<(), Status> {
+        let id = if id == 0 { PRIMARY_CONTEXT } else { id };
+        if id == self.current {
+            return Ok(());
+        }
+        let context = self.known.get(&id).ok_or(Status::ERROR_INVALID_CONTEXT)?;
+        // SAFETY: the context is in the map, so it is alive.
+        unsafe { self.driver.cuCtxSetCurrent(context.raw.0)? };
+        self.current = id;
+        Ok(())
+    }
+
+    /// The current context.
+    pub(super) fn current(&mut self) -> Result<&mut Context, Status> {
+        self.known
+            .get_mut(&self.current)
+            .ok_or(Status::ERROR_INVALID_CONTEXT)
+    }
+
+    /// Adds a context under a new id.
+    pub(super) fn add(&mut self, id: u32, raw: Raw) -> Result<(), Status> {
+        if self.known.contains_key(&id) {
+            return Err(Status::ERROR_INVALID_HANDLE);
+        }
+        self.known.insert(id, Context::new(raw));
+        Ok(())
+    }
+
+    /// Replaces what is behind an id, after a reset.
+    pub(super) fn renew(&mut self, id: u32, raw: Raw) {
+        self.known.insert(id, Context::new(raw));
+        if self.current == id {
+            self.current = 0;
+        }
+    }
+
+    /// Forgets a context.
+    pub(super) fn remove(&mut self, id: u32) -> Result<Raw, Status> {
+        let context = self
+            .known
+            .remove(&id)
+            .ok_or(Status::ERROR_INVALID_CONTEXT)?;
+        if self.current == id {
+            self.current = 0;
+        }
+        Ok(context.raw)
+    }
+
+    /// The driver has made another context current.
+    pub(super) const fn forget_current(&mut self) {
+        self.current = 0;
+    }
+
+    /// A stream is destroyed.
+    pub(super) fn forget_stream(&mut self, stream: Raw) {
+        for context in self.known.values_mut() {
+            context.streams.retain(|known| *known != stream);
+        }
+    }
+
+    /// The driver's handle of a context id.
+    pub(super) fn raw(&self, id: u32) -> Result<Raw, Status> {
+        self.known
+            .get(&id)
+            .map(|context| context.raw)
+            .ok_or(Status::ERROR_INVALID_CONTEXT)
+    }
+
+    /// The default stream of the client's thread `lane` in the current context. A stream of its own stands for
+    /// `CU_STREAM_PER_THREAD`, since all calls are issued by one thread here.
+    pub(super) fn per_thread(&mut self, lane: u32) -> Result<Raw, Status> {
+        let driver = Arc::clone(&self.driver);
+        let context = self.current()?;
+        if let Some(&stream) = context.lanes.get(&lane) {
+            return Ok(stream);
+        }
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live. Flags 0: as the per-thread default stream, it waits for the legacy one.
+        unsafe { driver.cuStreamCreate(&raw mut raw, 0)? };
+        context.lanes.insert(lane, Raw(raw));
+        Ok(Raw(raw))
+    }
+}
+
+impl Context {
+    fn new(raw: Raw) -> Self {
+        Self {
+            raw,
+            streams: Vec::new(),
+            lanes: HashMap::new(),
+        }
+    }
+
+    /// Every stream, the legacy default stream first.
+    pub(super) fn all_streams(&self) -> Vec<Raw> {
+        let legacy = Raw(std::ptr::null_mut());
+        let lanes = self.lanes.values().copied();
+        std::iter::once(legacy)
+            .chain(self.streams.iter().copied())
+            .chain(lanes)
+            .collect()
+    }
+}

@@ -1,0 +1,404 @@
+//! Modules, libraries, kernels, functions, variables.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+
+use rgpu_proto::handle::{Id, Library, Module};
+use rgpu_proto::limits::MAX_MODULE;
+use rgpu_proto::msg::module::{
+    GetFunction, GetKernel, Global, KernelFunction, KernelInfo, LibraryGlobal, LibraryModule,
+    LibraryUnload, Load, LoadAs, LoadState, Loaded, ModuleGlobal, ModuleUnload, Upload,
+};
+use rgpu_proto::status::Status;
+use rgpu_proto::wire::to_bytes;
+
+use crate::worker::driver::Driver;
+use crate::worker::session::{Answer, DONE, Failed, Handled, Session};
+use crate::worker::transfers::Sink;
+use crate::worker::wire_in::End;
+
+// `CUjit_option` numbers of cuda.h.
+const JIT_ERROR_LOG_BUFFER: u32 = 5;
+const JIT_ERROR_LOG_BUFFER_SIZE: u32 = 6;
+/// Options whose value is a number (registers, threads per block, optimisation level, target, …); the
+/// others take pointers, and a client's pointer means nothing here.
+const PLAIN_OPTIONS: [u32; 10] = [0, 1, 7, 8, 9, 10, 11, 12, 13, 14];
+
+/// Bytes kept of what the driver's compiler says.
+const LOG_BYTES: usize = 16 << 10;
+
+/// Highest function attribute number asked for; CUDA 13.0 defines 0 to 15.
+const LAST_FUNCTION_ATTRIBUTE: u32 = 20;
+
+impl Session {
+    pub(super) fn module_load(&mut self, body: &[u8]) -> Handled {
+        let (load, inline) = self.decode_front::<Load>(body)?;
+        if load.inline == inline.is_empty() || (load.inline && inline.len() as u64 != load.size) {
+            return Err(End::Bulk {
+                op: self.frame.op,
+                what: "inline image of the wrong length",
+            }
+            .into());
+        }
+        if load.inline {
+            self.keep(&load, inline)?;
+            return self.load(&load, inline.to_vec());
+        }
+        match self.store.get(&load.hash) {
+            Ok(Some(image)) => self.load(&load, image),
+            Ok(None) => Ok(Answer::Done(to_bytes(&loaded(
+                LoadState::Needed,
+                Vec::new(),
+                String::new(),
+            )))),
+            Err(error) => Err(store_failed(&error)),
+        }
+    }
+
+    pub(super) fn module_upload(&mut self, upload: Upload) -> Handled {
+        let size = upload.load.size;
+        if size > MAX_MODULE {
+            return Err(self.bulk("larger than any module").into());
+        }
+        self.await_bulk(
+            size,
+            Sink::Image {
+                load: upload.load,
+                bytes: Vec::new(),
+            },
+        )
+    }
+
+    /// Loads an image whose bytes have all arrived.
+    pub(in crate::worker) fn image_arrived(&mut self, load: &Load, image: Vec<u8>) -> Handled {
+        self.keep(load, &image)?;
+        self.load(load, image)
+    }
+
+    /// Stores an image for later clients; bytes without their hash break the protocol.
+    fn keep(&self, load: &Load, image: &[u8]) -> Result<(), Failed> {
+        match self.store.put(&load.hash, image) {
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(End::Bulk {
+                op: self.frame.op,
+                what: "image does not have its hash",
+            }
+            .into()),
+            Err(error) => {
+                // The image is at hand; only later clients must bring it again.
+                tracing::warn!(%error, "cannot keep a module image");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Loads an image and answers with what it holds, or with why it cannot be loaded.
+    fn load(&mut self, load: &Load, mut image: Vec<u8>) -> Handled {
+        // PTX text ends with a NUL.
+        image.push(0);
+        let mut log = JitLog::new(&load.options);
+        let result = match load.load_as {
+            LoadAs::Module => self.load_module(Id::new(load.id), &image, &mut log),
+            LoadAs::Library => self.load_library(Id::new(load.id), &image, &mut log),
+        };
+        let (status, kernels) = match result {
+            Ok(kernels) => (Status::SUCCESS, kernels),
+            Err(status) => (status, Vec::new()),
+        };
+        self.output.drain(&self.writer);
+        self.reply(
+            status,
+            &to_bytes(&loaded(LoadState::Loaded, kernels, log.text())),
+        )?;
+        Ok(Answer::Elsewhere)
+    }
+
+    fn load_module(
+        &mut self,
+        id: Id<Module>,
+        image: &[u8],
+        log: &mut JitLog,
+    ) -> Result<Vec<KernelInfo>, Status> {
+        let mut raw = std::ptr::null_mut();
+        let (options, values, count) = log.options();
+        // SAFETY: `raw` is live, the image is complete and NUL-terminated, the options match their values.
+        unsafe {
+            self.driver.cuModuleLoadDataEx(
+                &raw mut raw,
+                image.as_ptr().cast(),
+                count,
+                options,
+                values,
+            )?;
+        }
+        self.handles.bind(id, raw)?;
+        functions(&self.driver, raw)
+    }
+
+    fn load_library(
+        &mut self,
+        id: Id<Library>,
+        image: &[u8],
+        log: &mut JitLog,
+    ) -> Result<Vec<KernelInfo>, Status> {
+        let mut raw = std::ptr::null_mut();
+        let (options, values, count) = log.options();
+        // SAFETY: as above; there are no library options.
+        unsafe {
+            self.driver.cuLibraryLoadData(
+                &raw mut raw,
+                image.as_ptr().cast(),
+                options,
+                values.cast(),
+                count,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                0,
+            )?;
+        }
+        self.handles.bind(id, raw)?;
+        kernels(&self.driver, raw, self.device)
+    }
+
+    pub(super) fn module_function(&mut self, get: GetFunction) -> Handled {
+        let module = self.handles.of(get.module)?;
+        let name = c_name(get.name)?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live; the module comes from the map.
+        unsafe {
+            self.driver
+                .cuModuleGetFunction(&raw mut raw, module, name.as_ptr())?
+        };
+        self.handles.bind(get.id, raw)?;
+        Ok(DONE)
+    }
+
+    pub(super) fn library_kernel(&mut self, get: GetKernel) -> Handled {
+        let library = self.handles.of(get.library)?;
+        let name = c_name(get.name)?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live; the library comes from the map.
+        unsafe {
+            self.driver
+                .cuLibraryGetKernel(&raw mut raw, library, name.as_ptr())?
+        };
+        self.handles.bind(get.id, raw)?;
+        Ok(DONE)
+    }
+
+    pub(super) fn kernel_function(&mut self, get: &KernelFunction) -> Handled {
+        let kernel = self.handles.of(get.kernel)?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live; the kernel comes from the map.
+        unsafe { self.driver.cuKernelGetFunction(&raw mut raw, kernel)? };
+        self.handles.bind(get.id, raw)?;
+        Ok(DONE)
+    }
+
+    pub(super) fn library_module(&mut self, get: &LibraryModule) -> Handled {
+        let library = self.handles.of(get.library)?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live; the library comes from the map.
+        unsafe { self.driver.cuLibraryGetModule(&raw mut raw, library)? };
+        self.handles.bind(get.id, raw)?;
+        Ok(DONE)
+    }
+
+    pub(super) fn module_global(&mut self, get: ModuleGlobal) -> Handled {
+        let module = self.handles.of(get.module)?;
+        let name = c_name(get.name)?;
+        let (mut address, mut size) = (0, 0_usize);
+        // SAFETY: both are live; the module comes from the map.
+        unsafe {
+            self.driver.cuModuleGetGlobal_v2(
+                &raw mut address,
+                &raw mut size,
+                module,
+                name.as_ptr(),
+            )?;
+        }
+        Ok(Answer::Done(to_bytes(&Global {
+            address,
+            size: size as u64,
+        })))
+    }
+
+    pub(super) fn library_global(&mut self, get: LibraryGlobal) -> Handled {
+        let library = self.handles.of(get.library)?;
+        let name = c_name(get.name)?;
+        let (mut address, mut size) = (0, 0_usize);
+        // SAFETY: both are live; the library comes from the map.
+        unsafe {
+            self.driver.cuLibraryGetGlobal(
+                &raw mut address,
+                &raw mut size,
+                library,
+                name.as_ptr(),
+            )?;
+        }
+        Ok(Answer::Done(to_bytes(&Global {
+            address,
+            size: size as u64,
+        })))
+    }
+
+    pub(super) fn module_unload(&mut self, unload: &ModuleUnload) -> Handled {
+        let raw = self.handles.unbind(unload.id)?;
+        // SAFETY: the module was in the map and has just been taken out of it.
+        unsafe { self.driver.cuModuleUnload(raw)? };
+        Ok(DONE)
+    }
+
+    pub(super) fn library_unload(&mut self, unload: &LibraryUnload) -> Handled {
+        let raw = self.handles.unbind(unload.id)?;
+        // SAFETY: the library was in the map and has just been taken out of it.
+        unsafe { self.driver.cuLibraryUnload(raw)? };
+        Ok(DONE)
+    }
+}
+
+fn loaded(state: LoadState, kernels: Vec<KernelInfo>, log: String) -> Loaded {
+    Loaded {
+        state,
+        kernels,
+        log,
+    }
+}
+
+fn store_failed(error: &std::io::Error) -> Failed {
+    tracing::error!(%error, "the module store cannot be read");
+    Failed::Status(Status::ERROR_OPERATING_SYSTEM)
+}
+
+fn c_name(name: String) -> Result<CString, Status> {
+    CString::new(name).map_err(|_| Status::ERROR_INVALID_VALUE)
+}
+
+/// Options for the driver's compiler, and the log it writes.
+struct JitLog {
+    numbers: Vec<u32>,
+    values: Vec<*mut c_void>,
+    // Boxed, so that the pointer among `values` stays good.
+    log: Box<[u8; LOG_BYTES]>,
+}
+
+impl JitLog {
+    fn new(client: &[(u32, u64)]) -> Self {
+        let mut log = Box::new([0; LOG_BYTES]);
+        let plain = client
+            .iter()
+            .filter(|(option, _)| PLAIN_OPTIONS.contains(option));
+        let (mut numbers, mut values): (Vec<_>, Vec<_>) = plain
+            .map(|&(option, value)| (option, value as usize as *mut c_void))
+            .unzip();
+        numbers.extend([JIT_ERROR_LOG_BUFFER, JIT_ERROR_LOG_BUFFER_SIZE]);
+        values.extend([log.as_mut_ptr().cast(), LOG_BYTES as *mut c_void]);
+        Self {
+            numbers,
+            values,
+            log,
+        }
+    }
+
+    fn options(&mut self) -> (*mut u32, *mut c_void, u32) {
+        (
+            self.numbers.as_mut_ptr(),
+            self.values.as_mut_ptr().cast(),
+            self.numbers.len() as u32,
+        )
+    }
+
+    fn text(&self) -> String {
+        CStr::from_bytes_until_nul(&*self.log).map_or_else(
+            |_| String::new(),
+            |text| text.to_string_lossy().into_owned(),
+        )
+    }
+}
+
+/// A name that belongs to the driver.
+fn driver_text(name: *const c_char) -> String {
+    if name.is_null() {
+        return String::new();
+    }
+    // SAFETY: the driver returned this pointer to a NUL-terminated name that lives as long as its kernel.
+    unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Offsets and sizes of parameters, until the driver has no more.
+fn params(
+    mut of: impl FnMut(usize, &mut usize, &mut usize) -> Result<(), Status>,
+) -> Vec<(u32, u32)> {
+    let mut params = Vec::new();
+    let (mut offset, mut size) = (0, 0);
+    while of(params.len(), &mut offset, &mut size).is_ok() {
+        params.push((offset as u32, size as u32));
+    }
+    params
+}
+
+fn attributes(mut of: impl FnMut(u32, &mut i32) -> Result<(), Status>) -> Vec<(u32, i32)> {
+    (0..=LAST_FUNCTION_ATTRIBUTE)
+        .filter_map(|attribute| {
+            let mut value = 0;
+            of(attribute, &mut value).ok().map(|()| (attribute, value))
+        })
+        .collect()
+}
+
+/// The functions of a module.
+fn functions(driver: &Driver, module: *mut c_void) -> Result<Vec<KernelInfo>, Status> {
+    let mut count = 0;
+    // SAFETY: `count` is live; the module has just been loaded.
+    unsafe { driver.cuModuleGetFunctionCount(&raw mut count, module)? };
+    let mut raw = vec![std::ptr::null_mut(); count as usize];
+    // SAFETY: there is room for `count` handles.
+    unsafe { driver.cuModuleEnumerateFunctions(raw.as_mut_ptr(), count, module)? };
+    raw.into_iter()
+        .map(|function| {
+            let mut name: *const c_char = std::ptr::null();
+            // SAFETY: `name` is live; the function belongs to the module.
+            unsafe { driver.cuFuncGetName((&raw mut name).cast(), function)? };
+            Ok(KernelInfo {
+                name: driver_text(name),
+                // SAFETY: all pointers are live.
+                params: params(|at, offset, size| unsafe {
+                    driver.cuFuncGetParamInfo(function, at, offset, size)
+                }),
+                // SAFETY: `value` is live.
+                attributes: attributes(|attribute, value| unsafe {
+                    driver.cuFuncGetAttribute(value, attribute, function)
+                }),
+            })
+        })
+        .collect()
+}
+
+/// The kernels of a library.
+fn kernels(driver: &Driver, library: *mut c_void, device: i32) -> Result<Vec<KernelInfo>, Status> {
+    let mut count = 0;
+    // SAFETY: `count` is live; the library has just been loaded.
+    unsafe { driver.cuLibraryGetKernelCount(&raw mut count, library)? };
+    let mut raw = vec![std::ptr::null_mut(); count as usize];
+    // SAFETY: there is room for `count` handles.
+    unsafe { driver.cuLibraryEnumerateKernels(raw.as_mut_ptr(), count, library)? };
+    raw.into_iter()
+        .map(|kernel| {
+            let mut name: *const c_char = std::ptr::null();
+            // SAFETY: `name` is live; the kernel belongs to the library.
+            unsafe { driver.cuKernelGetName((&raw mut name).cast(), kernel)? };
+            Ok(KernelInfo {
+                name: driver_text(name),
+                // SAFETY: all pointers are live.
+                params: params(|at, offset, size| unsafe {
+                    driver.cuKernelGetParamInfo(kernel, at, offset, size)
+                }),
+                // SAFETY: `value` is live.
+                attributes: attributes(|attribute, value| unsafe {
+                    driver.cuKernelGetAttribute(value, attribute, kernel, device)
+                }),
+            })
+        })
+        .collect()
+}

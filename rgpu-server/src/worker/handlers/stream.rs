@@ -1,0 +1,162 @@
+//! Streams, events, host functions, fences.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use rgpu_proto::msg::stream::{
+    EventCreate, EventRef, HostFunc, HostFuncDone, StreamCreate, StreamRef,
+};
+use rgpu_proto::status::Status;
+
+use crate::worker::host_func::{HostFuncs, host_func, stream_callback};
+use crate::worker::session::{DONE, Handled, Session};
+use crate::worker::snapshot::Raw;
+
+/// `CU_STREAM_NON_BLOCKING`.
+const NON_BLOCKING: u32 = 1;
+
+impl Session {
+    pub(super) fn stream_create(&mut self, create: &StreamCreate) -> Handled {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live.
+        unsafe {
+            self.driver
+                .cuStreamCreateWithPriority(&raw mut raw, create.flags, create.priority)?;
+        }
+        self.handles.bind(create.id, raw)?;
+        self.contexts.current()?.streams.push(Raw(raw));
+        Ok(DONE)
+    }
+
+    pub(super) fn stream_destroy(&mut self, stream: &StreamRef) -> Handled {
+        let raw = self.handles.unbind(stream.id)?;
+        self.contexts.forget_stream(Raw(raw));
+        // SAFETY: the stream was in the map and has just been taken out of it.
+        unsafe { self.driver.cuStreamDestroy_v2(raw)? };
+        Ok(DONE)
+    }
+
+    pub(super) fn stream_query(&mut self, stream: &StreamRef) -> Handled {
+        let raw = self.stream(stream.id)?;
+        // SAFETY: the stream comes from the map.
+        let status = unsafe { self.driver.cuStreamQuery(raw) };
+        self.answer_query(status)
+    }
+
+    fn answer_query(&self, status: Result<(), Status>) -> Handled {
+        if status != Err(Status::ERROR_NOT_READY) {
+            self.deliveries.settle(self.frame.seq);
+            self.output.drain(&self.writer);
+        }
+        status?;
+        Ok(DONE)
+    }
+
+    pub(super) fn stream_synchronize(&mut self, stream: &StreamRef) -> Handled {
+        let raw = self.stream(stream.id)?;
+        match self.event(raw) {
+            Ok(event) => self.answer_after(vec![event]),
+            Err(status) => {
+                self.output.drain(&self.writer);
+                Err(status.into())
+            }
+        }
+    }
+
+    pub(super) fn event_create(&mut self, create: &EventCreate) -> Handled {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is live.
+        unsafe { self.driver.cuEventCreate(&raw mut raw, create.flags)? };
+        self.handles.bind(create.id, raw)?;
+        Ok(DONE)
+    }
+
+    pub(super) fn event_destroy(&mut self, event: &EventRef) -> Handled {
+        let raw = self.handles.unbind(event.id)?;
+        // SAFETY: the event was in the map and has just been taken out of it.
+        unsafe { self.driver.cuEventDestroy_v2(raw)? };
+        Ok(DONE)
+    }
+
+    pub(super) fn event_query(&mut self, event: &EventRef) -> Handled {
+        let raw = self.handles.of(event.id)?;
+        // SAFETY: the event comes from the map.
+        let status = unsafe { self.driver.cuEventQuery(raw) };
+        self.answer_query(status)
+    }
+
+    /// The client may record the event again before it has happened; the wait is for the recording known now.
+    /// A stream that does nothing else is held by the client's event and marked with one of the worker's own.
+    pub(super) fn event_synchronize(&mut self, event: &EventRef) -> Handled {
+        let raw = self.handles.of(event.id)?;
+        let mut stream = std::ptr::null_mut();
+        // SAFETY: `stream` is live; the event comes from the map.
+        unsafe { self.driver.cuStreamCreate(&raw mut stream, NON_BLOCKING)? };
+        // SAFETY: both handles are alive.
+        let held = unsafe { self.driver.cuStreamWaitEvent(stream, raw, 0) };
+        let mark = held.and_then(|()| self.event(stream));
+        // SAFETY: the stream was made above; destroying it lets what it holds finish first.
+        unsafe { self.driver.cuStreamDestroy_v2(stream)? };
+        match mark {
+            Ok(mark) => self.answer_after(vec![mark]),
+            Err(status) => {
+                self.output.drain(&self.writer);
+                Err(status.into())
+            }
+        }
+    }
+
+    pub(super) fn host_func(&mut self, func: &HostFunc) -> Handled {
+        let stream = self.stream(func.stream)?;
+        let call = self.host_funcs.issue(func.token, self.frame.seq);
+        // SAFETY: both functions have the C types of their APIs' callbacks; `call` is theirs to take.
+        let issued = unsafe {
+            if func.on_error {
+                let callback: unsafe extern "C" fn(*mut c_void, u32, *mut c_void) = stream_callback;
+                let callback = std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void, u32, *mut c_void),
+                    unsafe extern "C" fn(),
+                >(callback);
+                self.driver
+                    .cuStreamAddCallback(stream, Some(callback), call, 0)
+            } else {
+                let callback: unsafe extern "C" fn(*mut c_void) = host_func;
+                let callback = std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void),
+                    unsafe extern "C" fn(),
+                >(callback);
+                self.driver.cuLaunchHostFunc(stream, Some(callback), call)
+            }
+        };
+        if let Err(status) = issued {
+            // SAFETY: the driver refused the call and will not use its argument.
+            unsafe { HostFuncs::cancel(call) };
+            return Err(status.into());
+        }
+        Ok(DONE)
+    }
+
+    pub(super) fn host_func_done(&mut self, done: &HostFuncDone) -> Handled {
+        self.host_funcs.done(done.token);
+        Ok(DONE)
+    }
+
+    /// Everything issued later waits for everything issued before. With the default stream alone that is so
+    /// anyway.
+    pub(super) fn fence(&mut self) -> Handled {
+        let streams = self.contexts.current()?.all_streams();
+        if streams.len() < 2 {
+            return Ok(DONE);
+        }
+        let events = streams
+            .iter()
+            .map(|stream| self.event(stream.0).map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (at, stream) in streams.iter().enumerate() {
+            for (_, event) in events.iter().enumerate().filter(|(of, _)| *of != at) {
+                event.hold(stream.0)?;
+            }
+        }
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,162 @@
+//! Bulk data on its way in. Calls of other threads may come between the pieces of a transfer; each piece
+//! names its call.
+
+use std::collections::HashMap;
+
+use rgpu_proto::frame::{Flags, Header};
+use rgpu_proto::handle::{Id, Stream};
+use rgpu_proto::limits::MAX_CHUNK;
+use rgpu_proto::msg::Credit;
+use rgpu_proto::msg::memory::CopyIn;
+use rgpu_proto::msg::module::Load;
+use rgpu_proto::opcode::Opcode;
+use rgpu_proto::status::Status;
+
+use super::session::{Answer, DONE, Failed, Handled, Session};
+use super::staging::Chunk;
+use super::wire_in::{End, WireIn};
+
+/// Transfers under way at most: a thread of the client has one at a time.
+const MOST: usize = 4096;
+
+/// Transfers under way, by the number of their call.
+pub(super) type Transfers = HashMap<u64, Transfer>;
+
+/// A call whose data is arriving.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    call: Header,
+    left: u64,
+    sink: Sink,
+}
+
+/// Where the data goes.
+#[derive(Debug)]
+pub(super) enum Sink {
+    /// To device memory, piece by piece, so that receiving one overlaps copying the one before.
+    Linear {
+        /// Where the next piece goes.
+        dst: u64,
+        /// In which stream.
+        stream: Id<Stream>,
+    },
+    /// To a pitched destination, which takes the bytes as a whole.
+    Box {
+        /// The call.
+        copy: CopyIn,
+        /// The bytes so far.
+        staging: Chunk,
+    },
+    /// A module image.
+    Image {
+        /// The call.
+        load: Load,
+        /// The bytes so far; memory grows as they arrive, not as they are announced.
+        bytes: Vec<u8>,
+    },
+    /// Nowhere: the call has failed, but its data comes all the same.
+    Nothing(Status),
+}
+
+impl Session {
+    /// The call at hand goes on when its `bytes` have arrived.
+    pub(super) fn await_bulk(&mut self, bytes: u64, sink: Sink) -> Handled {
+        if bytes == 0 || self.transfers.len() >= MOST {
+            return Err(self
+                .bulk("no data announced, or too many transfers at once")
+                .into());
+        }
+        let transfer = Transfer {
+            call: self.frame,
+            left: bytes,
+            sink,
+        };
+        self.transfers.insert(self.frame.seq, transfer);
+        Ok(Answer::Elsewhere)
+    }
+
+    /// A piece of bulk data has arrived.
+    pub(super) fn data(&mut self, header: &Header, wire: &mut WireIn) -> Handled {
+        let Some(mut transfer) = self.transfers.remove(&header.re) else {
+            return Err(End::Bulk {
+                op: header.op,
+                what: "no call waits for it",
+            }
+            .into());
+        };
+        self.frame = transfer.call;
+        let len = header.len as u64;
+        if len == 0 || len > transfer.left {
+            return Err(self.bulk("a piece of the wrong length").into());
+        }
+        if header.flags.has(Flags::LAST) != (len == transfer.left) {
+            return Err(self
+                .bulk("the last piece is not where the call's length puts it")
+                .into());
+        }
+        let entered = self.enter();
+        self.piece(&mut transfer, len as usize, wire)?;
+        match entered {
+            Err(Failed::Status(status)) => transfer.sink = Sink::Nothing(status),
+            entered => entered?,
+        }
+        transfer.left -= len;
+        self.writer.notify(Opcode::CREDIT, &Credit { bytes: len })?;
+        if transfer.left > 0 {
+            self.transfers.insert(header.re, transfer);
+            return Ok(Answer::Elsewhere);
+        }
+        self.arrived(transfer.sink)
+    }
+
+    /// Takes one piece off the wire and passes it on.
+    fn piece(&mut self, transfer: &mut Transfer, len: usize, wire: &mut WireIn) -> Result<(), End> {
+        let failed = match &mut transfer.sink {
+            Sink::Linear { dst, stream } => match self.chunks_in.take(&self.driver) {
+                Ok(mut chunk) => {
+                    wire.body(&mut chunk.bytes_mut()[..len])?;
+                    let at = *dst;
+                    *dst = at.wrapping_add(len as u64);
+                    self.copy_in_piece(at, *stream, chunk, len)
+                }
+                Err(status) => drop_piece(len, wire).map(|()| Err(status))?,
+            },
+            Sink::Box { staging, .. } => {
+                let bytes = staging.bytes_mut();
+                let at = bytes.len() - transfer.left as usize;
+                wire.body(&mut bytes[at..at + len])?;
+                Ok(())
+            }
+            Sink::Image { bytes, .. } => {
+                let at = bytes.len();
+                bytes.resize(at + len, 0);
+                wire.body(&mut bytes[at..])?;
+                Ok(())
+            }
+            Sink::Nothing(_) => drop_piece(len, wire).map(Ok)?,
+        };
+        if let Err(status) = failed {
+            transfer.sink = Sink::Nothing(status);
+        }
+        Ok(())
+    }
+
+    /// The last piece has arrived.
+    fn arrived(&mut self, sink: Sink) -> Handled {
+        match sink {
+            Sink::Linear { .. } => Ok(DONE),
+            Sink::Box { copy, staging } => {
+                self.copy_in_box(&copy, staging)?;
+                Ok(DONE)
+            }
+            Sink::Image { load, bytes } => self.image_arrived(&load, bytes),
+            Sink::Nothing(status) => Err(status.into()),
+        }
+    }
+}
+
+/// Takes a piece off the wire and drops it.
+fn drop_piece(len: usize, wire: &mut WireIn) -> Result<(), End> {
+    let mut sink = vec![0; len.min(MAX_CHUNK)];
+    wire.body(&mut sink)
+}

@@ -1,5 +1,7 @@
-//! Runs compiled kernels on the CPU: threads, blocks, grids, traps.
+//! Runs compiled kernels on the CPU: memory, threads, blocks, grids, faults.
 
 pub mod abi;
+pub mod exec;
 pub mod libcalls;
 pub mod memory;
+pub mod output;

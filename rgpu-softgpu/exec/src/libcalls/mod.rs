@@ -30,15 +30,16 @@
 //! | `atom_cas_b128` | address, compare low, high, swap low, high, where the old value goes (16 bytes) |
 //! | `atom_exch_b128` | address, new low, high, where the old value goes (16 bytes) |
 
-pub mod access;
-pub mod approx;
-pub mod atomic;
-pub mod convert;
-pub mod half;
-pub mod host;
-pub mod integer;
-pub mod meet;
-pub mod round;
+mod access;
+mod approx;
+mod atomic;
+mod convert;
+mod half;
+mod host;
+mod integer;
+mod meet;
+mod printf;
+mod round;
 
 use crate::abi::ThreadContext;
 

@@ -1,0 +1,329 @@
+//! A launched grid: which blocks are yet to start, which are parked, who works on it.
+//!
+//! A block is *unclaimed*, then *running* on some operating system thread, possibly *parked* in between, then gone.
+//! The launching thread works on its own grid until all blocks are gone; pool threads come and go. So every grid has
+//! a thread of its own at least, and no grid can starve another.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::block::{Block, Pause};
+use super::fault::Fault;
+use super::stack::StackPool;
+use super::{CancelToken, Device, plain};
+use crate::abi::{Kernel, Trap};
+use crate::output::LaunchOutput;
+
+/// Most blocks of a plain kernel that one thread takes at a time.
+const LARGEST_CHUNK: u64 = 256;
+
+/// One launch, while it runs.
+#[derive(Debug)]
+pub(crate) struct Grid {
+    pub(crate) kernel: Kernel,
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) block_threads: u32,
+    pub(crate) dynamic_shared: u32,
+    pub(crate) shared_size: u32,
+    pub(crate) params: Box<[u128]>,
+    pub(crate) params_size: u64,
+    pub(crate) id: u32,
+    pub(crate) multiprocessors: u32,
+    pub(crate) device: Arc<Device>,
+    pub(crate) stacks: Arc<StackPool>,
+    pub(crate) output: LaunchOutput,
+    pub(crate) cancel: CancelToken,
+    total: u64,
+    /// First unclaimed block; may pass `total`.
+    next: AtomicU64,
+    parked_count: AtomicUsize,
+    stop: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    parked: VecDeque<(Instant, Box<Block>)>,
+    /// Finished blocks, to be used for the next ones.
+    spare: Vec<Box<Block>>,
+    /// Threads that work on the grid.
+    workers: usize,
+    /// Blocks that have started and are not finished.
+    resident: usize,
+    /// A parked block had the last turn: an unclaimed one has the next.
+    new_is_next: bool,
+    fault: Option<Fault>,
+}
+
+/// What a thread may do for a grid.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Run plain blocks.
+    Plain,
+    /// Start the block of this number.
+    Start(u64, Option<Box<Block>>),
+    /// Go on with a parked block.
+    Resume(Box<Block>),
+    /// Nothing before this time, or before another thread parks or ends.
+    Wait(Option<Instant>),
+    /// All blocks are gone.
+    Done,
+}
+
+/// Everything that is the same for all of a grid's blocks.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) kernel: Kernel,
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) block_threads: u32,
+    pub(crate) dynamic_shared: u32,
+    pub(crate) shared_size: u32,
+    pub(crate) params: Box<[u128]>,
+    pub(crate) params_size: u64,
+    pub(crate) id: u32,
+    pub(crate) multiprocessors: u32,
+    pub(crate) cancel: CancelToken,
+}
+
+impl Grid {
+    pub(crate) fn new(plan: Plan, device: Arc<Device>, stacks: Arc<StackPool>) -> Self {
+        Self {
+            total: plan.grid.iter().map(|&count| u64::from(count)).product(),
+            kernel: plan.kernel,
+            grid: plan.grid,
+            block: plan.block,
+            block_threads: plan.block_threads,
+            dynamic_shared: plan.dynamic_shared,
+            shared_size: plan.shared_size,
+            params: plan.params,
+            params_size: plan.params_size,
+            id: plan.id,
+            multiprocessors: plan.multiprocessors,
+            device,
+            stacks,
+            output: LaunchOutput::default(),
+            cancel: plan.cancel,
+            next: AtomicU64::new(0),
+            parked_count: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn blocks(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether threads are to stop at the next opportunity.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+    }
+
+    pub(crate) fn has_unclaimed(&self) -> bool {
+        self.next.load(Ordering::Relaxed) < self.total
+    }
+
+    /// Whether no other block of the grid waits for an operating system thread.
+    pub(crate) fn nothing_waits(&self) -> bool {
+        !self.has_unclaimed() && self.parked_count.load(Ordering::Relaxed) == 0
+    }
+
+    /// `%ctaid` of block `number`.
+    pub(crate) fn ctaid(&self, number: u64) -> [u32; 3] {
+        let [x, y, _] = self.grid.map(u64::from);
+        [
+            (number % x) as u32,
+            (number / x % y) as u32,
+            (number / x / y) as u32,
+        ]
+    }
+
+    /// Some blocks of a plain kernel to run; `None` when all have been claimed.
+    pub(crate) fn claim_chunk(&self) -> Option<Range<u64>> {
+        if self.stopped() || !self.has_unclaimed() {
+            return None;
+        }
+        let size = (self.total / (u64::from(self.multiprocessors) * 16)).clamp(1, LARGEST_CHUNK);
+        let first = self.next.fetch_add(size, Ordering::Relaxed);
+        (first < self.total).then(|| first..(first + size).min(self.total))
+    }
+
+    /// Finds something to do. What it gives must be handed to [`Self::perform`].
+    pub(crate) fn take(&self) -> Work {
+        self.take_from(&mut self.lock())
+    }
+
+    fn take_from(&self, state: &mut State) -> Work {
+        if self.stopped() {
+            let parked = std::mem::take(&mut state.parked);
+            self.parked_count.store(0, Ordering::Relaxed);
+            self.retire(state, parked.len());
+            for (_, mut block) in parked {
+                block.abandon(self);
+            }
+            return if state.workers == 0 {
+                Work::Done
+            } else {
+                Work::Wait(None)
+            };
+        }
+        if !self.kernel.threads_meet {
+            return self.take_plain(state);
+        }
+        let due = Self::due(state);
+        let start = self.has_unclaimed() && (state.new_is_next || due.is_none());
+        if start
+            && self
+                .stacks
+                .admit(self.block_threads as usize, state.resident == 0)
+        {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number < self.total {
+                state.resident += 1;
+                state.workers += 1;
+                state.new_is_next = false;
+                return Work::Start(number, state.spare.pop());
+            }
+            self.stacks.dismiss(self.block_threads as usize);
+        }
+        state.new_is_next = true;
+        if let Some((_, block)) = due.and_then(|index| state.parked.remove(index)) {
+            self.parked_count
+                .store(state.parked.len(), Ordering::Relaxed);
+            state.workers += 1;
+            return Work::Resume(block);
+        }
+        if state.workers == 0 && state.parked.is_empty() && !self.has_unclaimed() {
+            return Work::Done;
+        }
+        Work::Wait(state.parked.iter().map(|(due, _)| *due).min())
+    }
+
+    fn take_plain(&self, state: &mut State) -> Work {
+        if self.has_unclaimed() {
+            state.workers += 1;
+            Work::Plain
+        } else if state.workers == 0 {
+            Work::Done
+        } else {
+            Work::Wait(None)
+        }
+    }
+
+    /// The parked block whose time has come and that has waited longest.
+    fn due(state: &State) -> Option<usize> {
+        if state.parked.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        state.parked.iter().position(|(due, _)| *due <= now)
+    }
+
+    /// Does one piece of work. A pool thread gives `until`, so that it comes back to look at other grids.
+    pub(crate) fn perform(&self, work: Work, smid: u32, until: Option<Instant>) {
+        let mut block = match work {
+            Work::Plain => {
+                let result = plain::run(self, smid, until);
+                let mut state = self.lock();
+                state.workers -= 1;
+                if let Err(fault) = result {
+                    self.fail(&mut state, fault);
+                }
+                self.changed.notify_all();
+                return;
+            }
+            Work::Start(number, spare) => {
+                let mut block = spare.unwrap_or_else(|| Box::new(Block::new(self, smid)));
+                block.start(self.ctaid(number));
+                block
+            }
+            Work::Resume(block) => block,
+            Work::Wait(_) | Work::Done => return,
+        };
+        let pause = block.run(self);
+        let mut state = self.lock();
+        state.workers -= 1;
+        match pause {
+            Pause::Parked(due) => {
+                state.parked.push_back((due, block));
+                self.parked_count
+                    .store(state.parked.len(), Ordering::Relaxed);
+            }
+            Pause::Finished => {
+                self.retire(&mut state, 1);
+                state.spare.push(block);
+            }
+            Pause::Faulted(fault) => {
+                self.retire(&mut state, 1);
+                self.fail(&mut state, fault);
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Works on the grid until all blocks are gone; then says how it ended.
+    pub(crate) fn drive(&self, smid: u32) -> Result<(), Fault> {
+        let mut state = self.lock();
+        loop {
+            state = match self.take_from(&mut state) {
+                Work::Done => break,
+                Work::Wait(None) => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Work::Wait(Some(until)) => {
+                    let patience = until.saturating_duration_since(Instant::now());
+                    self.changed
+                        .wait_timeout(state, patience)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                work => {
+                    drop(state);
+                    self.perform(work, smid, None);
+                    self.lock()
+                }
+            };
+        }
+        let fault = state.fault.take();
+        drop(state);
+        self.output.finish(self.device.output());
+        match fault {
+            Some(fault) => Err(fault),
+            None if self.cancel.is_cancelled() => Err(self.cancelled()),
+            None => Ok(()),
+        }
+    }
+
+    fn cancelled(&self) -> Fault {
+        let kernel = self.kernel.name.clone();
+        Fault {
+            trap: Trap::Cancelled,
+            kernel,
+            block: [0; 3],
+            thread: [0; 3],
+            address: None,
+        }
+    }
+
+    fn retire(&self, state: &mut State, blocks: usize) {
+        state.resident -= blocks;
+        self.stacks.dismiss(blocks * self.block_threads as usize);
+    }
+
+    fn fail(&self, state: &mut State, fault: Fault) {
+        state.fault.get_or_insert(fault);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,111 @@
+//! Blocks whose threads do not meet: a plain loop over the threads, inside one coroutine so that a fault can leave it.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use corosensei::CoroutineResult;
+
+use super::buffer::Buffer;
+use super::fault::{Fault, from_signal};
+use super::thread::{DeviceCoroutine, Exit, Request, Thread};
+use super::{Grid, signals};
+use crate::abi::Trap;
+
+/// Runs blocks of `grid` until there are none left to start, or `until` has passed.
+pub(crate) fn run(grid: &Grid, smid: u32, until: Option<Instant>) -> Result<(), Fault> {
+    let shared = Buffer::new(grid.shared_size as usize);
+    let local = Buffer::new(grid.kernel.local_size as usize);
+    let mut thread = Thread::new(grid, smid);
+    thread.context.shared = shared.pointer();
+    thread.context.local = local.pointer();
+    let thread = &raw mut thread;
+    while let Some(blocks) = grid.claim_chunk() {
+        run_chunk(grid, thread, blocks)?;
+        if until.is_some_and(|until| Instant::now() > until) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(), Fault> {
+    let fault = |trap, address| {
+        // SAFETY: the coroutine is suspended or has ended; `thread` lives in our caller.
+        let context = unsafe { &(*thread).context };
+        Fault::at(&grid.kernel.name, context, trap, address)
+    };
+    let stack = grid.stacks.take().map_err(|error| {
+        tracing::error!(%error, "no stack to run a kernel on");
+        fault(Trap::StackOverflow, None)
+    })?;
+    let guard = stack.guard();
+    let grid_pointer = std::ptr::from_ref(grid);
+    let mut coroutine = DeviceCoroutine::with_stack(stack, move |yielder, _| {
+        // SAFETY: the grid and the thread live in callers, which wait for the coroutine; nobody else uses the
+        // thread.
+        unsafe {
+            let grid = &*grid_pointer;
+            for block in blocks {
+                run_block(grid, thread, block, |thread| Thread::run(thread, yielder));
+            }
+        }
+        Exit::Done
+    });
+    let result = loop {
+        match signals::resume(&mut coroutine, guard.clone(), 0) {
+            CoroutineResult::Return(Exit::Done) => break Ok(()),
+            CoroutineResult::Return(Exit::Signal(signal)) => {
+                let (trap, address) = from_signal(&signal, grid.device.memory());
+                break Err(fault(trap, address));
+            }
+            CoroutineResult::Yield(_) if grid.stopped() => break Ok(()),
+            CoroutineResult::Yield(Request::Yield) => {}
+            CoroutineResult::Yield(Request::Sleep(nanoseconds)) => {
+                std::thread::sleep(Duration::from_nanos(u64::from(nanoseconds.min(1_000_000))));
+            }
+            CoroutineResult::Yield(Request::Fault(trap, address)) => {
+                break Err(fault(trap, address));
+            }
+            CoroutineResult::Yield(request) => {
+                tracing::error!(
+                    kernel = grid.kernel.name,
+                    ?request,
+                    "a kernel compiled as one without meeting points"
+                );
+                break Err(fault(Trap::IllegalInstruction, None));
+            }
+        }
+    };
+    // SAFETY: suspended in compiled code or `Thread::ask`, if at all; their frames have nothing to drop, nor has
+    // the loop over the blocks.
+    unsafe { coroutine.force_reset() };
+    grid.stacks.give(std::iter::once(coroutine.into_stack()));
+    result
+}
+
+/// Calls `run` for each thread of a block, in order.
+///
+/// # Safety
+/// `thread` is valid and nobody else uses it.
+unsafe fn run_block(grid: &Grid, thread: *mut Thread, block: u64, run: impl Fn(*mut Thread)) {
+    let ctaid = grid.ctaid(block);
+    let mut index = 0;
+    for z in 0..grid.block[2] {
+        for y in 0..grid.block[1] {
+            for x in 0..grid.block[0] {
+                if grid.stopped() {
+                    return;
+                }
+                // SAFETY: by contract.
+                let context = unsafe { &mut (*thread).context };
+                context.ctaid = ctaid;
+                context.tid = [x, y, z];
+                context.laneid = index & 31;
+                context.warpid = index >> 5;
+                context.local_top = 0;
+                index += 1;
+                run(thread);
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The operating system threads that run grids.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::grid::{Grid, Plan, Work};
+use super::stack::{DEFAULT_STACK, StackPool};
+use super::{Device, Launch, LaunchError, MOST_BLOCK_THREADS, signals};
+
+/// How long a pool thread runs blocks of one plain kernel before it looks at other grids.
+const TIME_SLICE: Duration = Duration::from_millis(2);
+
+/// Settings of a pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Operating system threads that one launch may use: the launching one and `threads - 1` of the pool.
+    pub threads: u32,
+    /// Bytes of stack of a device thread.
+    pub stack: usize,
+}
+
+impl Options {
+    /// Every core, or as many threads as `RGPU_SOFT_THREADS` says.
+    pub fn from_env() -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+        let setting = std::env::var("RGPU_SOFT_THREADS")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let threads = setting.filter(|&threads| threads > 0).unwrap_or_else(cores);
+        Self {
+            threads,
+            stack: DEFAULT_STACK,
+        }
+    }
+}
+
+/// Runs grids on one device.
+#[derive(Debug)]
+pub struct Pool {
+    device: Arc<Device>,
+    stacks: Arc<StackPool>,
+    shared: Arc<Shared>,
+    threads: u32,
+    launches: AtomicU32,
+    workers: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Grids that could use help.
+    open: Mutex<Open>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    grids: Vec<Arc<Grid>>,
+    /// Where the next search starts, so that each grid has its turn.
+    cursor: usize,
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pool {
+    /// Starts the threads.
+    pub fn new(device: Arc<Device>, options: Options) -> std::io::Result<Self> {
+        let threads = options.threads.max(1);
+        let mut pool = Self {
+            device,
+            stacks: Arc::new(StackPool::new(options.stack)),
+            shared: Arc::default(),
+            threads,
+            launches: AtomicU32::new(1),
+            workers: Vec::new(),
+        };
+        for smid in 1..threads {
+            let shared = pool.shared.clone();
+            let name = format!("rgpu-soft-{smid}");
+            pool.workers.push(
+                std::thread::Builder::new()
+                    .name(name)
+                    .spawn(move || help(&shared, smid))?,
+            );
+        }
+        Ok(pool)
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// How many operating system threads a launch may use; what `%nsmid` says.
+    pub fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    /// Makes the stacks of device threads at least `size` bytes.
+    pub fn grow_stacks(&self, size: usize) {
+        self.stacks.grow(size);
+    }
+
+    /// Runs a grid; returns when its last thread has ended. What it printed is then in [`Device::output`].
+    pub fn launch(&self, launch: &Launch<'_>) -> Result<(), LaunchError> {
+        let grid = Arc::new(Grid::new(
+            self.plan(launch)?,
+            self.device.clone(),
+            self.stacks.clone(),
+        ));
+        signals::prepare_thread();
+        let helpers = (grid.blocks() - 1).min(self.workers.len() as u64);
+        if helpers == 0 {
+            return Ok(grid.drive(0)?);
+        }
+        self.shared.lock().grids.push(grid.clone());
+        for _ in 0..helpers {
+            self.shared.changed.notify_one();
+        }
+        let result = grid.drive(0);
+        self.shared
+            .lock()
+            .grids
+            .retain(|other| !Arc::ptr_eq(other, &grid));
+        Ok(result?)
+    }
+
+    fn plan(&self, launch: &Launch<'_>) -> Result<Plan, LaunchError> {
+        let kernel = launch.kernel.clone();
+        if launch.grid.contains(&0) || launch.block.contains(&0) {
+            return Err(LaunchError::Invalid("a dimension is zero"));
+        }
+        let block_threads = launch
+            .block
+            .iter()
+            .map(|&count| u64::from(count))
+            .product::<u64>();
+        if launch.block.iter().any(|&count| count > MOST_BLOCK_THREADS)
+            || block_threads > u64::from(MOST_BLOCK_THREADS)
+        {
+            return Err(LaunchError::Invalid("more threads than a block may have"));
+        }
+        if launch.grid[0] > i32::MAX as u32 || launch.grid[1] > 65535 || launch.grid[2] > 65535 {
+            return Err(LaunchError::Invalid("more blocks than a grid may have"));
+        }
+        if launch.params.len() < kernel.params_size as usize {
+            return Err(LaunchError::Invalid(
+                "fewer parameter bytes than the kernel has",
+            ));
+        }
+        let shared_size = if launch.dynamic_shared == 0 {
+            Some(kernel.static_shared)
+        } else {
+            kernel
+                .static_shared
+                .checked_next_multiple_of(16)
+                .and_then(|size| size.checked_add(launch.dynamic_shared))
+        };
+        Ok(Plan {
+            grid: launch.grid,
+            block: launch.block,
+            block_threads: block_threads as u32,
+            dynamic_shared: launch.dynamic_shared,
+            shared_size: shared_size.ok_or(LaunchError::Invalid(
+                "more shared memory than there are addresses",
+            ))?,
+            params: aligned(&launch.params[..kernel.params_size as usize]),
+            params_size: u64::from(kernel.params_size),
+            id: self.launches.fetch_add(1, Ordering::Relaxed),
+            multiprocessors: self.threads,
+            cancel: launch.cancel.clone(),
+            kernel,
+        })
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has said so.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// A copy of `bytes`, aligned as parameters may need it.
+fn aligned(bytes: &[u8]) -> Box<[u128]> {
+    bytes
+        .chunks(16)
+        .map(|chunk| {
+            let mut word = [0; 16];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u128::from_ne_bytes(word)
+        })
+        .collect()
+}
+
+/// A pool thread: helps whichever grid can use it, each in its turn.
+fn help(shared: &Shared, smid: u32) {
+    signals::prepare_thread();
+    let mut open = shared.lock();
+    while !open.closed {
+        match find(&mut open) {
+            Ok((grid, work)) => {
+                drop(open);
+                grid.perform(work, smid, Some(Instant::now() + TIME_SLICE));
+                drop(grid);
+                open = shared.lock();
+            }
+            Err(None) => {
+                open = shared
+                    .changed
+                    .wait(open)
+                    .unwrap_or_else(PoisonError::into_inner)
+            }
+            Err(Some(due)) => {
+                let patience = due.saturating_duration_since(Instant::now());
+                open = shared
+                    .changed
+                    .wait_timeout(open, patience)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+        }
+    }
+}
+
+/// Work for a pool thread, or when there may be some.
+fn find(open: &mut Open) -> Result<(Arc<Grid>, Work), Option<Instant>> {
+    let count = open.grids.len();
+    let mut earliest: Option<Instant> = None;
+    for offset in 0..count {
+        let index = (open.cursor + offset) % count;
+        match open.grids[index].take() {
+            Work::Done | Work::Wait(None) => {}
+            Work::Wait(Some(due)) => earliest = Some(earliest.map_or(due, |other| other.min(due))),
+            work => {
+                open.cursor = index + 1;
+                return Ok((open.grids[index].clone(), work));
+            }
+        }
+    }
+    Err(earliest)
+}

@@ -1,0 +1,144 @@
+//! Stacks of device threads, kept for reuse.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use corosensei::stack::{Stack, StackPointer};
+
+/// Usable bytes of a stack unless set otherwise.
+pub const DEFAULT_STACK: usize = 64 << 10;
+/// Inaccessible bytes below a stack: more than any function steps over at once.
+const GUARD: usize = 64 << 10;
+const PAGE: usize = 4096;
+/// Free stacks kept for reuse.
+const KEPT: usize = 4096;
+/// Device threads that may have a stack at one time. A stack takes two of the 65,530 mappings that Linux
+/// allows a process.
+const MOST_THREADS: usize = 16 << 10;
+
+/// One stack, with its guard below.
+#[derive(Debug)]
+pub(crate) struct ThreadStack {
+    /// Lowest address, that of the guard.
+    limit: NonZeroUsize,
+    length: usize,
+}
+
+impl ThreadStack {
+    fn new(usable: usize) -> io::Result<Self> {
+        let usable = usable.clamp(4 * PAGE, 1 << 30).next_multiple_of(PAGE);
+        let length = usable + GUARD;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+        // SAFETY: a fresh mapping wherever the kernel likes.
+        let base =
+            unsafe { libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let limit =
+            NonZeroUsize::new(base.expose_provenance()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let stack = Self { limit, length };
+        // SAFETY: the range lies in the mapping above.
+        if unsafe {
+            libc::mprotect(
+                base.byte_add(GUARD),
+                usable,
+                libc::PROT_READ | libc::PROT_WRITE,
+            )
+        } != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(stack)
+    }
+
+    /// The addresses that must never be touched.
+    pub(crate) fn guard(&self) -> Range<usize> {
+        self.limit.get()..self.limit.get() + GUARD
+    }
+
+    fn usable(&self) -> usize {
+        self.length - GUARD
+    }
+}
+
+impl Drop for ThreadStack {
+    fn drop(&mut self) {
+        let base = std::ptr::with_exposed_provenance_mut(self.limit.get());
+        // SAFETY: the mapping of `new`; no coroutine runs on it, since coroutines own their stack.
+        unsafe { libc::munmap(base, self.length) };
+    }
+}
+
+// SAFETY: the mapping has a guard at its low end, at least 16 KiB above it, and lives as long as this value.
+unsafe impl Stack for ThreadStack {
+    fn base(&self) -> StackPointer {
+        self.limit.saturating_add(self.length)
+    }
+
+    fn limit(&self) -> StackPointer {
+        self.limit
+    }
+}
+
+/// Stacks for all device threads of a pool.
+#[derive(Debug)]
+pub(crate) struct StackPool {
+    size: AtomicUsize,
+    free: Mutex<Vec<ThreadStack>>,
+    threads: AtomicUsize,
+}
+
+impl StackPool {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            size: AtomicUsize::new(size),
+            free: Mutex::new(Vec::new()),
+            threads: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes stacks at least `size` bytes from now on.
+    pub(crate) fn grow(&self, size: usize) {
+        self.size.fetch_max(size, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> io::Result<ThreadStack> {
+        let size = self.size.load(Ordering::Relaxed);
+        let found = self.lock().pop();
+        match found {
+            Some(stack) if stack.usable() >= size => Ok(stack),
+            _ => ThreadStack::new(size),
+        }
+    }
+
+    pub(crate) fn give(&self, stacks: impl Iterator<Item = ThreadStack>) {
+        let mut free = self.lock();
+        let room = KEPT.saturating_sub(free.len());
+        let mut stacks = stacks;
+        free.extend(stacks.by_ref().take(room));
+        drop(free);
+        stacks.for_each(drop);
+    }
+
+    /// Makes room for `threads` more threads; `must` even if there is none.
+    pub(crate) fn admit(&self, threads: usize, must: bool) -> bool {
+        let update =
+            |held: usize| (must || held + threads <= MOST_THREADS).then_some(held + threads);
+        self.threads
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, update)
+            .is_ok()
+    }
+
+    /// Undoes [`Self::admit`].
+    pub(crate) fn dismiss(&self, threads: usize) {
+        self.threads.fetch_sub(threads, Ordering::AcqRel);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<ThreadStack>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -121,3 +121,6 @@ pub enum LaunchError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,9 @@ impl Timestamp {
     /// The current wall-clock time.
     #[must_use]
     pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 
@@ -48,7 +50,9 @@ impl Timestamp {
 
     fn parse_rfc3339(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(parsed.unix_timestamp_nanos() / 1000).ok().map(Self)
+        i64::try_from(parsed.unix_timestamp_nanos() / 1000)
+            .ok()
+            .map(Self)
     }
 }
 

@@ -46,6 +46,9 @@ pub struct StaticInventory(pub BTreeMap<String, Vec<GpuDevice>>);
 #[async_trait::async_trait]
 impl GpuInventory for StaticInventory {
     async fn devices(&self, url: &str) -> Result<Vec<GpuDevice>, InventoryError> {
-        self.0.get(url).cloned().ok_or_else(|| InventoryError::new(format!("no devices are listed for {url}")))
+        self.0
+            .get(url)
+            .cloned()
+            .ok_or_else(|| InventoryError::new(format!("no devices are listed for {url}")))
     }
 }

@@ -67,8 +67,15 @@ impl Broker {
     /// Knows the servers' addresses and nothing of their devices yet.
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = String>) -> Self {
-        let servers = servers.into_iter().map(|url| (url, Server::default())).collect();
-        Self { servers, leases: HashMap::new(), held: HashSet::new() }
+        let servers = servers
+            .into_iter()
+            .map(|url| (url, Server::default()))
+            .collect();
+        Self {
+            servers,
+            leases: HashMap::new(),
+            held: HashSet::new(),
+        }
     }
 
     /// The servers' addresses.
@@ -79,14 +86,28 @@ impl Broker {
 
     /// A server's answer. One that does not answer gets no new jobs, and its devices stay known.
     pub fn report(&mut self, url: &str, answer: Result<Vec<GpuDevice>, InventoryError>) {
-        let ours: Vec<(u32, u64)> = self.leases.values().filter(|l| l.server == url).map(|l| (l.device, l.memory)).collect();
-        let Some(server) = self.servers.get_mut(url) else { return };
+        let ours: Vec<(u32, u64)> = self
+            .leases
+            .values()
+            .filter(|l| l.server == url)
+            .map(|l| (l.device, l.memory))
+            .collect();
+        let Some(server) = self.servers.get_mut(url) else {
+            return;
+        };
         match answer {
             Ok(devices) => {
                 let with_others = |reported: GpuDevice| {
-                    let ours: u64 = ours.iter().filter(|(d, _)| *d == reported.index).map(|(_, m)| m).sum();
+                    let ours: u64 = ours
+                        .iter()
+                        .filter(|(d, _)| *d == reported.index)
+                        .map(|(_, m)| m)
+                        .sum();
                     let used = reported.total_memory.saturating_sub(reported.free_memory);
-                    Device { others: used.saturating_sub(ours), reported }
+                    Device {
+                        others: used.saturating_sub(ours),
+                        reported,
+                    }
                 };
                 server.devices = devices.into_iter().map(with_others).collect();
                 server.known = true;
@@ -104,7 +125,9 @@ impl Broker {
     /// Decides for one job; jobs must be asked about in order of arrival. A grant is a lease until released.
     pub fn decide(&mut self, id: InvocationId, memory: u64) -> Decision<GpuLease> {
         if self.servers.is_empty() {
-            return Decision::Never("the function needs a GPU and the scheduler knows no GPU server".to_owned());
+            return Decision::Never(
+                "the function needs a GPU and the scheduler knows no GPU server".to_owned(),
+            );
         }
         if let Some(reason) = self.impossible(memory) {
             return Decision::Never(reason);
@@ -139,11 +162,17 @@ impl Broker {
     }
 
     fn leased(&self, url: &str, index: u32) -> u64 {
-        self.leases.values().filter(|l| l.server == url && l.device == index).map(|l| l.memory).sum()
+        self.leases
+            .values()
+            .filter(|l| l.server == url && l.device == index)
+            .map(|l| l.memory)
+            .sum()
     }
 
     fn available(&self, url: &str, device: &Device) -> u64 {
-        let taken = self.leased(url, device.reported.index).saturating_add(device.others);
+        let taken = self
+            .leased(url, device.reported.index)
+            .saturating_add(device.others);
         device.reported.total_memory.saturating_sub(taken)
     }
 
@@ -155,16 +184,20 @@ impl Broker {
         let all = self.servers.values().flat_map(|s| &s.devices);
         match all.map(|d| d.reported.total_memory).max() {
             Some(largest) if largest >= memory => None,
-            Some(largest) => {
-                Some(format!("the function needs {memory} bytes of GPU memory; the largest GPU known has {largest}"))
-            }
+            Some(largest) => Some(format!(
+                "the function needs {memory} bytes of GPU memory; the largest GPU known has {largest}"
+            )),
             None => Some("the function needs a GPU and no GPU server has one".to_owned()),
         }
     }
 
     fn best_fit(&self, memory: u64) -> Option<GpuLease> {
         let mut best: Option<(u64, GpuLease)> = None;
-        for (url, server) in self.servers.iter().filter(|(_, s)| s.known && s.error.is_none()) {
+        for (url, server) in self
+            .servers
+            .iter()
+            .filter(|(_, s)| s.known && s.error.is_none())
+        {
             for device in &server.devices {
                 let index = device.reported.index;
                 let available = self.available(url, device);
@@ -174,7 +207,15 @@ impl Broker {
                 let left = available - memory;
                 if best.as_ref().is_none_or(|(least, _)| left < *least) {
                     let device_name = device.reported.name.clone();
-                    best = Some((left, GpuLease { server: url.clone(), device: index, device_name, memory }));
+                    best = Some((
+                        left,
+                        GpuLease {
+                            server: url.clone(),
+                            device: index,
+                            device_name,
+                            memory,
+                        },
+                    ));
                 }
             }
         }
@@ -183,7 +224,11 @@ impl Broker {
 
     fn hold_candidates(&mut self, memory: u64) {
         for (url, server) in &self.servers {
-            for device in server.devices.iter().filter(|d| d.reported.total_memory >= memory) {
+            for device in server
+                .devices
+                .iter()
+                .filter(|d| d.reported.total_memory >= memory)
+            {
                 self.held.insert((url.clone(), device.reported.index));
             }
         }
@@ -196,7 +241,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn gpu(index: u32, total: u64, free: u64) -> GpuDevice {
-        GpuDevice { index, name: format!("gpu{index}"), uuid: String::new(), total_memory: total, free_memory: free }
+        GpuDevice {
+            index,
+            name: format!("gpu{index}"),
+            uuid: String::new(),
+            total_memory: total,
+            free_memory: free,
+        }
     }
 
     fn broker(servers: &[(&str, Vec<GpuDevice>)]) -> Broker {
@@ -217,7 +268,10 @@ mod tests {
 
     #[test]
     fn the_tightest_fit_is_taken() {
-        let mut b = broker(&[("s1", vec![gpu(0, 80, 80), gpu(1, 40, 40)]), ("s2", vec![gpu(0, 24, 24)])]);
+        let mut b = broker(&[
+            ("s1", vec![gpu(0, 80, 80), gpu(1, 40, 40)]),
+            ("s2", vec![gpu(0, 24, 24)]),
+        ]);
         assert_eq!(placed(&mut b, 1, 20), Some(("s2".into(), 0)));
         assert_eq!(placed(&mut b, 2, 20), Some(("s1".into(), 1)));
         assert_eq!(placed(&mut b, 3, 20), Some(("s1".into(), 1)));
@@ -234,8 +288,16 @@ mod tests {
         assert!(placed(&mut b, 1, 40).is_some());
         b.begin_round();
         assert_eq!(placed(&mut b, 2, 60), None);
-        assert_eq!(placed(&mut b, 3, 20), None, "would fit beside job 1, but job 2 waits for that device");
-        assert_eq!(placed(&mut b, 4, 10), Some(("s1".into(), 1)), "job 2 could never use this one");
+        assert_eq!(
+            placed(&mut b, 3, 20),
+            None,
+            "would fit beside job 1, but job 2 waits for that device"
+        );
+        assert_eq!(
+            placed(&mut b, 4, 10),
+            Some(("s1".into(), 1)),
+            "job 2 could never use this one"
+        );
     }
 
     #[test]
@@ -257,8 +319,13 @@ mod tests {
         b.report("s1", Ok(vec![gpu(0, 8, 8)]));
         assert_eq!(b.decide(InvocationId(1), 16), Decision::Wait);
         b.report("s2", Ok(vec![]));
-        assert!(matches!(b.decide(InvocationId(1), 16), Decision::Never(why) if why.contains("largest GPU known has 8")));
-        assert!(matches!(Broker::new([]).decide(InvocationId(1), 1), Decision::Never(_)));
+        assert!(
+            matches!(b.decide(InvocationId(1), 16), Decision::Never(why) if why.contains("largest GPU known has 8"))
+        );
+        assert!(matches!(
+            Broker::new([]).decide(InvocationId(1), 1),
+            Decision::Never(_)
+        ));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Invocations in the database.
 
+use std::fmt::Display;
+
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
@@ -68,7 +70,7 @@ impl Db {
     /// Writes what can change in an invocation.
     pub fn save_invocation(&self, i: &Invocation) -> Result<(), DbError> {
         let micros = |t: Option<Timestamp>| t.map(Timestamp::as_micros);
-        let gpu = i.gpu.as_ref().map(|g| json("gpu", i.id, g)).transpose()?;
+        let gpu = i.gpu.as_ref().map(|g| json("gpu", &i.id, g)).transpose()?;
         self.lock().execute(
             "UPDATE invocations SET state = ?2, phase = ?3, attempt = ?4, prepare_at = ?5, input_at = ?6,
              start_at = ?7, run_at = ?8, output_at = ?9, finished_at = ?10, exit_code = ?11, error = ?12,
@@ -76,7 +78,7 @@ impl Db {
             params![
                 i.id.0,
                 i.state.as_str(),
-                json("phase", i.id, &i.phase)?,
+                json("phase", &i.id, &i.phase)?,
                 i.attempt,
                 micros(i.times.prepare),
                 micros(i.times.input),
@@ -90,7 +92,7 @@ impl Db {
                 gpu,
                 i.log,
                 i.stats.as_ref().map(Value::to_string),
-                json("outputs", i.id, &i.outputs)?,
+                json("outputs", &i.id, &i.outputs)?,
             ],
         )?;
         Ok(())
@@ -100,13 +102,22 @@ impl Db {
     pub fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, DbError> {
         let connection = self.lock();
         let sql = format!("SELECT {COLUMNS} FROM invocations WHERE id = ?1");
-        connection.query_row(&sql, [id.0], |row| Ok(read(row))).optional()?.transpose()
+        connection
+            .query_row(&sql, [id.0], |row| Ok(read(row)))
+            .optional()?
+            .transpose()
     }
 
     /// The event that started an invocation, as the job sees it.
     pub fn event(&self, id: InvocationId) -> Result<Option<String>, DbError> {
         let connection = self.lock();
-        Ok(connection.query_row("SELECT event FROM invocations WHERE id = ?1", [id.0], |row| row.get(0)).optional()?)
+        Ok(connection
+            .query_row(
+                "SELECT event FROM invocations WHERE id = ?1",
+                [id.0],
+                |row| row.get(0),
+            )
+            .optional()?)
     }
 
     /// Invocations, newest first.
@@ -114,17 +125,32 @@ impl Db {
         let state = filter.state.map(State::as_str);
         let before = filter.before.map(|id| id.0);
         let all: [(&str, Option<&dyn ToSql>); 5] = [
-            ("function = ?", filter.function.as_ref().map(|v| v as &dyn ToSql)),
+            (
+                "function = ?",
+                filter.function.as_ref().map(|v| v as &dyn ToSql),
+            ),
             ("state = ?", state.as_ref().map(|v| v as &dyn ToSql)),
-            ("bucket = ?", filter.bucket.as_ref().map(|v| v as &dyn ToSql)),
+            (
+                "bucket = ?",
+                filter.bucket.as_ref().map(|v| v as &dyn ToSql),
+            ),
             ("key = ?", filter.key.as_ref().map(|v| v as &dyn ToSql)),
             ("id < ?", before.as_ref().map(|v| v as &dyn ToSql)),
         ];
-        let (conditions, values): (Vec<&str>, Vec<&dyn ToSql>) =
-            all.into_iter().filter_map(|(condition, value)| Some((condition, value?))).unzip();
+        let (conditions, values): (Vec<&str>, Vec<&dyn ToSql>) = all
+            .into_iter()
+            .filter_map(|(condition, value)| Some((condition, value?)))
+            .unzip();
         let limit = filter.limit.unwrap_or(100).min(MAX_LISTED);
-        let wanted = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-        self.select(&format!("WHERE {wanted} ORDER BY id DESC LIMIT {limit}"), &values)
+        let wanted = if conditions.is_empty() {
+            "1".to_owned()
+        } else {
+            conditions.join(" AND ")
+        };
+        self.select(
+            &format!("WHERE {wanted} ORDER BY id DESC LIMIT {limit}"),
+            &values,
+        )
     }
 
     /// Invocations that have not ended, oldest first.
@@ -142,12 +168,17 @@ impl Db {
     /// How many invocations of a function are in each state.
     pub fn count_by_state(&self, function: &str) -> Result<Vec<(State, u64)>, DbError> {
         let connection = self.lock();
-        let mut query =
-            connection.prepare("SELECT state, count(*) FROM invocations WHERE function = ?1 GROUP BY state")?;
-        let rows = query.query_map([function], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut query = connection.prepare(
+            "SELECT state, count(*) FROM invocations WHERE function = ?1 GROUP BY state",
+        )?;
+        let rows = query.query_map([function], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
         rows.map(|row| {
             let (state, count) = row?;
-            let state = state.parse().map_err(|e: String| damaged("state", function, e))?;
+            let state = state
+                .parse()
+                .map_err(|e: String| damaged("state", &function, &e))?;
             Ok((state, u64::try_from(count).unwrap_or(0)))
         })
         .collect()
@@ -164,23 +195,37 @@ impl Db {
         )?;
         let keep = i64::try_from(keep).unwrap_or(i64::MAX);
         let logs = query.query_map([keep], |row| row.get::<_, Option<String>>(0))?;
-        Ok(logs.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        Ok(logs
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 }
 
-fn json<T: serde::Serialize>(what: &'static str, of: impl ToString, value: &T) -> Result<String, DbError> {
-    serde_json::to_string(value).map_err(|e| damaged(what, of, e))
+fn json<T: serde::Serialize>(
+    what: &'static str,
+    of: &dyn Display,
+    value: &T,
+) -> Result<String, DbError> {
+    serde_json::to_string(value).map_err(|e| damaged(what, of, &e))
 }
 
-fn parse<T: DeserializeOwned>(what: &'static str, of: InvocationId, text: &str) -> Result<T, DbError> {
-    serde_json::from_str(text).map_err(|e| damaged(what, of, e))
+fn parse<T: DeserializeOwned>(
+    what: &'static str,
+    of: InvocationId,
+    text: &str,
+) -> Result<T, DbError> {
+    serde_json::from_str(text).map_err(|e| damaged(what, &of, &e))
 }
 
 /// Reads a row of [`COLUMNS`].
 fn read(row: &Row<'_>) -> Result<Invocation, DbError> {
     let id = InvocationId(row.get("id")?);
     let time = |column: &str| -> Result<Option<Timestamp>, DbError> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
+        Ok(row
+            .get::<_, Option<i64>>(column)?
+            .map(Timestamp::from_micros))
     };
     let text = |column: &str| row.get::<_, String>(column);
     let optional = |column: &str| row.get::<_, Option<String>>(column);
@@ -196,7 +241,9 @@ fn read(row: &Row<'_>) -> Result<Invocation, DbError> {
         function: text("function")?,
         trigger,
         chain: parse("chain", id, &text("chain")?)?,
-        state: text("state")?.parse().map_err(|e: String| damaged("state", id, e))?,
+        state: text("state")?
+            .parse()
+            .map_err(|e: String| damaged("state", &id, &e))?,
         phase: parse("phase", id, &text("phase")?)?,
         attempt: row.get("attempt")?,
         times: Times {
@@ -212,7 +259,9 @@ fn read(row: &Row<'_>) -> Result<Invocation, DbError> {
         error: optional("error")?,
         gpu: optional("gpu")?.map(|t| parse("gpu", id, &t)).transpose()?,
         log: optional("log")?,
-        stats: optional("stats")?.map(|t| parse("stats", id, &t)).transpose()?,
+        stats: optional("stats")?
+            .map(|t| parse("stats", id, &t))
+            .transpose()?,
         outputs: parse("outputs", id, &text("outputs")?)?,
     })
 }

@@ -6,6 +6,7 @@
 mod invocations;
 mod schema;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,7 +38,9 @@ pub enum DbError {
         why: String,
     },
     /// Written by a newer release.
-    #[error("the database has version {found}, this program knows {newest}: use a newer rgpu, or another folder")]
+    #[error(
+        "the database has version {found}, this program knows {newest}: use a newer rgpu, or another folder"
+    )]
     TooNew {
         /// Its version.
         found: i64,
@@ -74,8 +77,10 @@ pub struct StoredFunction {
 impl Db {
     /// Opens or creates the database.
     pub fn open(path: &Path) -> Result<Self, DbError> {
-        let connection =
-            Connection::open(path).map_err(|source| DbError::Open { path: path.to_owned(), source })?;
+        let connection = Connection::open(path).map_err(|source| DbError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.busy_timeout(BUSY)?;
@@ -84,24 +89,35 @@ impl Db {
 
     fn with(mut connection: Connection) -> Result<Self, DbError> {
         schema::migrate(&mut connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere leaves at most an open transaction, which SQLite has rolled back.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A name for this database, made from `fresh` the first time; marks the processes of its jobs.
     pub fn tag(&self, fresh: &str) -> Result<String, DbError> {
         let connection = self.lock();
-        connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('tag', ?1)", [fresh])?;
-        Ok(connection.query_row("SELECT value FROM meta WHERE name = 'tag'", [], |row| row.get(0))?)
+        connection.execute(
+            "INSERT OR IGNORE INTO meta (name, value) VALUES ('tag', ?1)",
+            [fresh],
+        )?;
+        Ok(
+            connection.query_row("SELECT value FROM meta WHERE name = 'tag'", [], |row| {
+                row.get(0)
+            })?,
+        )
     }
 
     /// Adds or replaces a function; tells whether it is new.
     pub fn put_function(&self, spec: &FunctionSpec, now: Timestamp) -> Result<bool, DbError> {
-        let json = serde_json::to_string(spec).map_err(|e| damaged("spec", &spec.name, e))?;
+        let json = serde_json::to_string(spec).map_err(|e| damaged("spec", &spec.name, &e))?;
         let connection = self.lock();
         let updated = connection.execute(
             "UPDATE functions SET spec = ?2, updated = ?3 WHERE name = ?1",
@@ -118,22 +134,30 @@ impl Db {
 
     /// Removes a function; tells whether it was there.
     pub fn delete_function(&self, name: &str) -> Result<bool, DbError> {
-        Ok(self.lock().execute("DELETE FROM functions WHERE name = ?1", [name])? > 0)
+        Ok(self
+            .lock()
+            .execute("DELETE FROM functions WHERE name = ?1", [name])?
+            > 0)
     }
 
     /// One function.
     pub fn function(&self, name: &str) -> Result<Option<StoredFunction>, DbError> {
         let connection = self.lock();
         let query = "SELECT name, spec, created, updated FROM functions WHERE name = ?1";
-        let row = connection.query_row(query, [name], function_row).optional()?;
+        let row = connection
+            .query_row(query, [name], function_row)
+            .optional()?;
         row.map(stored_function).transpose()
     }
 
     /// All functions, by name.
     pub fn functions(&self) -> Result<Vec<StoredFunction>, DbError> {
         let connection = self.lock();
-        let mut query = connection.prepare("SELECT name, spec, created, updated FROM functions ORDER BY name")?;
-        let rows: Vec<FunctionRow> = query.query_map([], function_row)?.collect::<Result<_, _>>()?;
+        let mut query = connection
+            .prepare("SELECT name, spec, created, updated FROM functions ORDER BY name")?;
+        let rows: Vec<FunctionRow> = query
+            .query_map([], function_row)?
+            .collect::<Result<_, _>>()?;
         rows.into_iter().map(stored_function).collect()
     }
 }
@@ -145,14 +169,25 @@ fn function_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<FunctionRow> {
 }
 
 fn stored_function((name, json, created, updated): FunctionRow) -> Result<StoredFunction, DbError> {
-    let spec: FunctionSpec = serde_json::from_str(&json).map_err(|e| damaged("spec", &name, e))?;
-    let function = Function::try_from(spec).map_err(|e| damaged("spec", &name, e))?;
-    let (created, updated) = (Timestamp::from_micros(created), Timestamp::from_micros(updated));
-    Ok(StoredFunction { function, created, updated })
+    let spec: FunctionSpec = serde_json::from_str(&json).map_err(|e| damaged("spec", &name, &e))?;
+    let function = Function::try_from(spec).map_err(|e| damaged("spec", &name, &e))?;
+    let (created, updated) = (
+        Timestamp::from_micros(created),
+        Timestamp::from_micros(updated),
+    );
+    Ok(StoredFunction {
+        function,
+        created,
+        updated,
+    })
 }
 
-fn damaged(what: &'static str, of: impl ToString, why: impl ToString) -> DbError {
-    DbError::Damaged { what, of: of.to_string(), why: why.to_string() }
+fn damaged(what: &'static str, of: &dyn Display, why: &dyn Display) -> DbError {
+    DbError::Damaged {
+        what,
+        of: of.to_string(),
+        why: why.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     let Some(done) = usize::try_from(version).ok().filter(|v| *v <= STEPS.len()) else {
-        return Err(DbError::TooNew { found: version, newest });
+        return Err(DbError::TooNew {
+            found: version,
+            newest,
+        });
     };
     for (step, sql) in (1_i64..).zip(STEPS).skip(done) {
         let transaction = connection.transaction()?;

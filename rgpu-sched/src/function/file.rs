@@ -34,14 +34,18 @@ pub enum FileError {
     #[error("{0}")]
     Syntax(String),
     /// The file holds no function.
-    #[error("no function is defined: write a function's fields, or `functions: {{oscar: [{{CLUSTER: FUNCTION}}]}}`")]
+    #[error(
+        "no function is defined: write a function's fields, or `functions: {{oscar: [{{CLUSTER: FUNCTION}}]}}`"
+    )]
     Empty,
 }
 
 impl FileError {
     fn syntax(message: &str) -> Self {
         let message = message.trim_end();
-        Self::Syntax(hint(message).map_or_else(|| message.to_owned(), |h| format!("{message}\n{h}")))
+        Self::Syntax(
+            hint(message).map_or_else(|| message.to_owned(), |h| format!("{message}\n{h}")),
+        )
     }
 }
 
@@ -76,10 +80,18 @@ pub fn parse_yaml(text: &str) -> Result<Vec<FunctionSpec>, FileError> {
         Some(Probe { functions: None }) => vec![serde_saphyr::from_str(text).map_err(read)?],
         Some(Probe { functions: Some(_) }) => {
             let file: OscarFile = serde_saphyr::from_str(text).map_err(read)?;
-            file.functions.oscar.into_iter().flat_map(BTreeMap::into_values).collect()
+            file.functions
+                .oscar
+                .into_iter()
+                .flat_map(BTreeMap::into_values)
+                .collect()
         }
     };
-    if functions.is_empty() { Err(FileError::Empty) } else { Ok(functions) }
+    if functions.is_empty() {
+        Err(FileError::Empty)
+    } else {
+        Ok(functions)
+    }
 }
 
 /// Reads one function in its JSON form.
@@ -104,10 +116,16 @@ pub fn read_file(path: &Path) -> Result<Vec<FunctionSpec>, FileError> {
 }
 
 fn read_text(path: &Path) -> Result<String, FileError> {
-    let failed = |source| FileError::Read { path: path.to_owned(), source };
+    let failed = |source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_FILE {
-        return Err(FileError::TooLarge { path: path.to_owned(), size });
+        return Err(FileError::TooLarge {
+            path: path.to_owned(),
+            size,
+        });
     }
     std::fs::read_to_string(path).map_err(failed)
 }

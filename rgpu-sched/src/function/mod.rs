@@ -43,7 +43,9 @@ pub const RESERVED_VARIABLES: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
     /// The name cannot be used in commands, folders and environment.
-    #[error("name `{0}`: 1 to 39 lower-case letters, digits and dashes, starting with a letter and not ending with a dash")]
+    #[error(
+        "name `{0}`: 1 to 39 lower-case letters, digits and dashes, starting with a letter and not ending with a dash"
+    )]
     Name(String),
     /// There is nothing to run.
     #[error("function `{0}` has no script")]
@@ -147,8 +149,12 @@ impl Function {
 
     /// Buckets that must exist for it.
     pub fn buckets(&self) -> impl Iterator<Item = &str> {
-        let mut names: Vec<&str> =
-            self.input.iter().chain(&self.output).map(|io| io.path.bucket()).collect();
+        let mut names: Vec<&str> = self
+            .input
+            .iter()
+            .chain(&self.output)
+            .map(|io| io.path.bucket())
+            .collect();
         names.sort_unstable();
         names.dedup();
         names.into_iter()
@@ -159,10 +165,16 @@ impl Function {
     pub fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();
         if self.input.is_empty() {
-            all.push(format!("function `{}` has no input: no upload can start it", self.name));
+            all.push(format!(
+                "function `{}` has no input: no upload can start it",
+                self.name
+            ));
         }
         if self.output.is_empty() {
-            all.push(format!("function `{}` has no output: what its jobs write is thrown away", self.name));
+            all.push(format!(
+                "function `{}` has no output: what its jobs write is thrown away",
+                self.name
+            ));
         }
         for output in &self.output {
             for input in &self.input {
@@ -176,7 +188,10 @@ impl Function {
 }
 
 fn overlap_warning(name: &str, input: &StorageIo, output: &StorageIo, allow_loop: bool) -> String {
-    let overlap = format!("function `{name}`: output {} overlaps input {}", output.path, input.path);
+    let overlap = format!(
+        "function `{name}`: output {} overlaps input {}",
+        output.path, input.path
+    );
     if allow_loop {
         format!("{overlap}; results can start it again, since allow_loop is set")
     } else {
@@ -192,17 +207,31 @@ impl TryFrom<FunctionSpec> for Function {
         check_script(&spec)?;
         check_environment(&spec)?;
         let name = &spec.name;
-        let range = |what: String| FunctionError::Range { name: name.clone(), what };
-        let quantity = |text: &str| text.parse().map_err(|e: QuantityError| range(e.to_string()));
-        let memory = spec.memory.clone().map_or_else(|| quantity(DEFAULT_MEMORY), Ok)?;
+        let range = |what: String| FunctionError::Range {
+            name: name.clone(),
+            what,
+        };
+        let quantity = |text: &str| {
+            text.parse()
+                .map_err(|e: QuantityError| range(e.to_string()))
+        };
+        let memory = spec
+            .memory
+            .clone()
+            .map_or_else(|| quantity(DEFAULT_MEMORY), Ok)?;
         let cpu = match &spec.cpu {
             Some(cpu) => cpu.clone(),
-            None => DEFAULT_CPU.parse().map_err(|e: QuantityError| range(e.to_string()))?,
+            None => DEFAULT_CPU
+                .parse()
+                .map_err(|e: QuantityError| range(e.to_string()))?,
         };
         for (what, zero) in [
             ("memory", memory.get() == 0),
             ("cpu", cpu.get() == 0),
-            ("gpu.memory", spec.gpu.as_ref().is_some_and(|g| g.memory.get() == 0)),
+            (
+                "gpu.memory",
+                spec.gpu.as_ref().is_some_and(|g| g.memory.get() == 0),
+            ),
             ("max_parallel", spec.max_parallel == Some(0)),
         ] {
             if zero {
@@ -212,8 +241,15 @@ impl TryFrom<FunctionSpec> for Function {
         Ok(Self {
             input: storage_list(&spec, "input", &spec.input)?,
             output: storage_list(&spec, "output", &spec.output)?,
-            timeout: spec.timeout.as_deref().map(parse_duration).transpose().map_err(range)?,
-            max_parallel: spec.max_parallel.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            timeout: spec
+                .timeout
+                .as_deref()
+                .map(parse_duration)
+                .transpose()
+                .map_err(range)?,
+            max_parallel: spec
+                .max_parallel
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             name: spec.name.clone(),
             script: spec.script.clone(),
             log_level: spec.log_level,
@@ -234,7 +270,11 @@ fn check_name(name: &str) -> Result<(), FunctionError> {
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && !name.ends_with('-')
         && name.chars().all(inner);
-    if fits { Ok(()) } else { Err(FunctionError::Name(name.to_owned())) }
+    if fits {
+        Ok(())
+    } else {
+        Err(FunctionError::Name(name.to_owned()))
+    }
 }
 
 fn check_script(spec: &FunctionSpec) -> Result<(), FunctionError> {
@@ -243,7 +283,10 @@ fn check_script(spec: &FunctionSpec) -> Result<(), FunctionError> {
         return Err(FunctionError::NoScript(name));
     }
     if spec.script.len() > MAX_SCRIPT {
-        return Err(FunctionError::ScriptTooLarge { name, size: spec.script.len() });
+        return Err(FunctionError::ScriptTooLarge {
+            name,
+            size: spec.script.len(),
+        });
     }
     let first = spec.script.split('\n').next().unwrap_or_default();
     if let Some(interpreter) = first.strip_prefix("#!") {
@@ -264,14 +307,20 @@ fn check_environment(spec: &FunctionSpec) -> Result<(), FunctionError> {
     for (variable, value) in &spec.environment.variables {
         let why = if RESERVED_VARIABLES.contains(&variable.as_str()) {
             "is set by the platform"
-        } else if !variable.starts_with(letter) || !variable.chars().all(|c| letter(c) || c.is_ascii_digit()) {
+        } else if !variable.starts_with(letter)
+            || !variable.chars().all(|c| letter(c) || c.is_ascii_digit())
+        {
             "is not a name: letters, digits and underscores, not starting with a digit"
         } else if value.contains('\0') {
             "holds a zero byte"
         } else {
             continue;
         };
-        return Err(FunctionError::Variable { name: spec.name.clone(), variable: variable.clone(), why });
+        return Err(FunctionError::Variable {
+            name: spec.name.clone(),
+            variable: variable.clone(),
+            why,
+        });
     }
     Ok(())
 }
@@ -282,10 +331,19 @@ fn storage_list(
     entries: &[StorageIoSpec],
 ) -> Result<Vec<StorageIo>, FunctionError> {
     if entries.len() > MAX_ENTRIES {
-        let what = format!("{field} has {} entries; the limit is {MAX_ENTRIES}", entries.len());
-        return Err(FunctionError::Range { name: spec.name.clone(), what });
+        let what = format!(
+            "{field} has {} entries; the limit is {MAX_ENTRIES}",
+            entries.len()
+        );
+        return Err(FunctionError::Range {
+            name: spec.name.clone(),
+            what,
+        });
     }
-    entries.iter().map(|entry| storage_entry(spec, field, entry)).collect()
+    entries
+        .iter()
+        .map(|entry| storage_entry(spec, field, entry))
+        .collect()
 }
 
 fn storage_entry(
@@ -293,9 +351,15 @@ fn storage_entry(
     field: &'static str,
     entry: &StorageIoSpec,
 ) -> Result<StorageIo, FunctionError> {
-    if !matches!(entry.storage_provider.as_str(), "minio" | "minio.default" | "s3" | "s3.default") {
+    if !matches!(
+        entry.storage_provider.as_str(),
+        "minio" | "minio.default" | "s3" | "s3.default"
+    ) {
         let provider = entry.storage_provider.clone();
-        return Err(FunctionError::Provider { name: spec.name.clone(), provider });
+        return Err(FunctionError::Provider {
+            name: spec.name.clone(),
+            provider,
+        });
     }
     let path = StoragePath::parse(&entry.path).map_err(|source| FunctionError::Path {
         name: spec.name.clone(),
@@ -303,14 +367,19 @@ fn storage_entry(
         path: entry.path.clone(),
         source,
     })?;
-    let filter = NameFilter { prefix: entry.prefix.clone(), suffix: entry.suffix.clone() };
+    let filter = NameFilter {
+        prefix: entry.prefix.clone(),
+        suffix: entry.suffix.clone(),
+    };
     Ok(StorageIo { path, filter })
 }
 
 /// A span such as `90`, `90s`, `30m`, `2h`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();
-    let end = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let end = trimmed
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(end);
     let seconds = match unit {
         "" | "s" => 1,
@@ -319,8 +388,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400,
         _ => 0,
     };
-    let total = number.parse::<u64>().ok().and_then(|n| n.checked_mul(seconds)).filter(|n| *n > 0);
-    total.map(Duration::from_secs).ok_or_else(|| format!("timeout `{text}`: write a span such as 90s, 30m or 2h"))
+    let total = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(seconds))
+        .filter(|n| *n > 0);
+    total
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("timeout `{text}`: write a span such as 90s, 30m or 2h"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// Not a number followed by a known suffix.
-    #[error("`{0}` is not a quantity: write a number and a suffix, such as 256Mi, 2Gi, 1500M, 0.5 or 500m")]
+    #[error(
+        "`{0}` is not a quantity: write a number and a suffix, such as 256Mi, 2Gi, 1500M, 0.5 or 500m"
+    )]
     Malformed(String),
     /// A quantity of memory or processors cannot be negative.
     #[error("`{0}` is negative")]
@@ -50,7 +52,9 @@ fn parse(text: &str, per_unit: u128) -> Result<u64, QuantityError> {
         return Err(QuantityError::Negative(text.to_owned()));
     }
     let unsigned = trimmed.strip_prefix('+').unwrap_or(trimmed);
-    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let end = unsigned
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -61,8 +65,12 @@ fn parse(text: &str, per_unit: u128) -> Result<u64, QuantityError> {
     }
     let digits = format!("{whole}{fraction}");
     let mantissa: u128 = digits.parse().map_err(|_| malformed())?;
-    let scale = 10u128.checked_pow(u32::try_from(fraction.len()).unwrap_or(u32::MAX)).ok_or_else(too_large)?;
-    let (numerator, denominator) = multiplier(suffix).ok_or_else(malformed)?.ok_or_else(too_large)?;
+    let scale = 10u128
+        .checked_pow(u32::try_from(fraction.len()).unwrap_or(u32::MAX))
+        .ok_or_else(too_large)?;
+    let (numerator, denominator) = multiplier(suffix)
+        .ok_or_else(malformed)?
+        .ok_or_else(too_large)?;
     let top = mantissa
         .checked_mul(numerator)
         .and_then(|v| v.checked_mul(per_unit))
@@ -77,7 +85,9 @@ fn multiplier(suffix: &str) -> Option<Option<(u128, u128)>> {
         return Some(Some((*numerator, *denominator)));
     }
     let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-    let power = 10u128.checked_pow(exponent.unsigned_abs()).filter(|_| exponent.abs() <= 18);
+    let power = 10u128
+        .checked_pow(exponent.unsigned_abs())
+        .filter(|_| exponent.abs() <= 18);
     Some(power.map(|p| if exponent < 0 { (1, p) } else { (p, 1) }))
 }
 
@@ -206,15 +216,24 @@ mod tests {
         assert!(matches!(bytes(""), Err(QuantityError::Malformed(_))));
         assert!(matches!(bytes("-1Gi"), Err(QuantityError::Negative(_))));
         assert!(matches!(bytes("16Ei"), Err(QuantityError::TooLarge(_))));
-        assert!(matches!(bytes("1e400"), Err(QuantityError::Malformed(_) | QuantityError::TooLarge(_))));
+        assert!(matches!(
+            bytes("1e400"),
+            Err(QuantityError::Malformed(_) | QuantityError::TooLarge(_))
+        ));
         assert_eq!(bytes("15Ei"), Ok(15 << 60));
     }
 
     #[test]
     fn unquoted_numbers_are_accepted() {
         assert_eq!(serde_saphyr::from_str::<Cpu>("1.5").unwrap().get(), 1500);
-        assert_eq!(serde_saphyr::from_str::<Memory>("1024").unwrap().get(), 1024);
-        assert_eq!(serde_saphyr::from_str::<Memory>("2Gi").unwrap().get(), 2 << 30);
+        assert_eq!(
+            serde_saphyr::from_str::<Memory>("1024").unwrap().get(),
+            1024
+        );
+        assert_eq!(
+            serde_saphyr::from_str::<Memory>("2Gi").unwrap().get(),
+            2 << 30
+        );
     }
 
     proptest! {

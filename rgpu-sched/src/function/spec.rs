@@ -43,16 +43,28 @@ pub struct FunctionSpec {
     #[serde(default)]
     pub output: Vec<StorageIoSpec>,
     /// Free-form labels, kept with the function.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scalar_map")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "scalar_map"
+    )]
     pub labels: BTreeMap<String, String>,
     /// Free-form annotations, kept with the function.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "scalar_map")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "scalar_map"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// Extension: the share of a remote GPU that each job needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuSpec>,
     /// Extension: how long a job may run, such as `90s`, `30m`, `2h`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_scalar")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_scalar"
+    )]
     pub timeout: Option<String>,
     /// Extension: how many jobs of this function may run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,10 +101,18 @@ pub struct StorageIoSpec {
     /// `bucket/folder`.
     pub path: String,
     /// Accepted beginnings of names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
     pub prefix: Vec<String>,
     /// Accepted endings of names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
     pub suffix: Vec<String>,
 }
 
@@ -153,9 +173,15 @@ fn optional_scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(Option::<Scalar>::deserialize(deserializer)?.map(|s| s.0))
 }
 
-fn scalar_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn scalar_map<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
     let map = Option::<BTreeMap<String, Scalar>>::deserialize(deserializer)?;
-    Ok(map.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0)).collect())
+    Ok(map
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(k, v)| (k, v.0))
+        .collect())
 }
 
 /// A list of texts; a single text counts as a list of one.
@@ -182,24 +208,42 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 
 /// Fields of OSCAR's language that are refused, and what to do instead.
 const REFUSED: &[(&str, &str)] = &[
-    ("alpine", "leave it out: no supervisor is added to the image"),
-    ("allowed_users", "there are no users yet; whoever reaches the API may use every function"),
+    (
+        "alpine",
+        "leave it out: no supervisor is added to the image",
+    ),
+    (
+        "allowed_users",
+        "there are no users yet; whoever reaches the API may use every function",
+    ),
     ("bucket_list", "there are no users yet"),
     ("cluster_id", "there is one cluster"),
     ("delegation", "there is one cluster"),
-    ("enable_gpu", "ask for a share of a remote GPU with `gpu: {memory: 1Gi}`"),
+    (
+        "enable_gpu",
+        "ask for a share of a remote GPU with `gpu: {memory: 1Gi}`",
+    ),
     ("enable_sgx", "enclaves are not supported"),
     ("ephemeral_storage_request", "disk limits are not supported"),
     ("expose", "exposed services are not supported"),
     ("federation", "there is one cluster"),
     ("image_prefetch", "leave it out: jobs are local processes"),
-    ("image_pull_secrets", "leave it out: jobs are local processes"),
+    (
+        "image_pull_secrets",
+        "leave it out: jobs are local processes",
+    ),
     ("interlink_node_name", "there is one cluster"),
     ("isolation_level", "there are no users yet"),
     ("kserve", "exposed services are not supported"),
-    ("mount", "mounting a bucket is not supported; the input object is downloaded to $INPUT_FILE_PATH"),
+    (
+        "mount",
+        "mounting a bucket is not supported; the input object is downloaded to $INPUT_FILE_PATH",
+    ),
     ("rescheduler_threshold", "there is one cluster"),
-    ("secrets", "secrets are not stored; give them to the scheduler as job variables"),
+    (
+        "secrets",
+        "secrets are not stored; give them to the scheduler as job variables",
+    ),
     ("synchronous", "functions are started by uploads only"),
     ("total_cpu", "use `max_parallel`"),
     ("total_memory", "use `max_parallel`"),
@@ -210,9 +254,29 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// Fields that people can mean.
 const KNOWN: &[&str] = &[
-    "name", "image", "script", "memory", "cpu", "log_level", "file_stage_in", "environment", "variables", "input",
-    "output", "labels", "annotations", "gpu", "timeout", "max_parallel", "allow_loop", "storage_provider", "path",
-    "prefix", "suffix", "functions", "oscar",
+    "name",
+    "image",
+    "script",
+    "memory",
+    "cpu",
+    "log_level",
+    "file_stage_in",
+    "environment",
+    "variables",
+    "input",
+    "output",
+    "labels",
+    "annotations",
+    "gpu",
+    "timeout",
+    "max_parallel",
+    "allow_loop",
+    "storage_provider",
+    "path",
+    "prefix",
+    "suffix",
+    "functions",
+    "oscar",
 ];
 
 /// What to tell the author of a definition whose field is unknown, from the parser's message.
@@ -220,7 +284,9 @@ pub(super) fn hint(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("unknown field `")?;
     let (field, _) = rest.split_once('`')?;
     if let Some((_, why)) = REFUSED.iter().find(|(name, _)| *name == field) {
-        return Some(format!("`{field}` belongs to OSCAR's language but rgpu does not carry it out: {why}"));
+        return Some(format!(
+            "`{field}` belongs to OSCAR's language but rgpu does not carry it out: {why}"
+        ));
     }
     let nearest = KNOWN.iter().min_by_key(|known| distance(known, field))?;
     (distance(nearest, field) <= 2).then(|| format!("did you mean `{nearest}`?"))
@@ -256,8 +322,15 @@ mod tests {
 
     #[test]
     fn hints_tell_what_to_do() {
-        assert!(hint("unknown field `enable_gpu`, expected …").unwrap().contains("gpu: {memory"));
-        assert_eq!(hint("unknown field `imput`, expected …").unwrap(), "did you mean `input`?");
+        assert!(
+            hint("unknown field `enable_gpu`, expected …")
+                .unwrap()
+                .contains("gpu: {memory")
+        );
+        assert_eq!(
+            hint("unknown field `imput`, expected …").unwrap(),
+            "did you mean `input`?"
+        );
         assert_eq!(hint("unknown field `zzzzzzzz`, expected …"), None);
         assert_eq!(hint("something else"), None);
     }

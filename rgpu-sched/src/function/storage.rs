@@ -16,7 +16,9 @@ pub enum PathError {
     )]
     Bucket(String),
     /// A folder that the store cannot hold.
-    #[error("the folder in `{0}` may not hold empty parts, `.`, `..`, backslashes or control characters")]
+    #[error(
+        "the folder in `{0}` may not hold empty parts, `.`, `..`, backslashes or control characters"
+    )]
     Folder(String),
 }
 
@@ -44,7 +46,10 @@ impl StoragePath {
         if !folder.is_empty() && !folder.split('/').all(usable) {
             return Err(PathError::Folder(text.to_owned()));
         }
-        Ok(Self { bucket: bucket.to_owned(), folder: folder.to_owned() })
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            folder: folder.to_owned(),
+        })
     }
 
     /// The bucket.
@@ -62,7 +67,11 @@ impl StoragePath {
     /// The key of a file called `name` below this path.
     #[must_use]
     pub fn key_of(&self, name: &str) -> String {
-        if self.folder.is_empty() { name.to_owned() } else { format!("{}/{name}", self.folder) }
+        if self.folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.folder)
+        }
     }
 
     /// What `key` is called below this path, if it lies there.
@@ -83,7 +92,10 @@ impl StoragePath {
         self.bucket == other.bucket
             && (self.folder.is_empty()
                 || other.folder == self.folder
-                || other.folder.strip_prefix(&self.folder).is_some_and(|rest| rest.starts_with('/')))
+                || other
+                    .folder
+                    .strip_prefix(&self.folder)
+                    .is_some_and(|rest| rest.starts_with('/')))
     }
 }
 
@@ -128,7 +140,9 @@ impl StorageIo {
     /// The name below the path if this entry covers the object.
     #[must_use]
     pub fn name_of<'a>(&self, bucket: &str, key: &'a str) -> Option<&'a str> {
-        self.path.name_of(bucket, key).filter(|name| !name.is_empty() && self.filter.accepts(name))
+        self.path
+            .name_of(bucket, key)
+            .filter(|name| !name.is_empty() && self.filter.accepts(name))
     }
 }
 
@@ -144,16 +158,36 @@ mod tests {
         assert_eq!(p.name_of("studies", "in/today/a.dcm"), Some("a.dcm"));
         assert_eq!(p.name_of("studies", "in/todayish/a.dcm"), None);
         assert_eq!(p.name_of("other", "in/today/a.dcm"), None);
-        assert_eq!(StoragePath::parse("studies").unwrap().name_of("studies", "x/y"), Some("x/y"));
+        assert_eq!(
+            StoragePath::parse("studies")
+                .unwrap()
+                .name_of("studies", "x/y"),
+            Some("x/y")
+        );
     }
 
     #[test]
     fn unusable_paths_are_refused() {
         assert_eq!(StoragePath::parse("//"), Err(PathError::Empty));
-        assert!(matches!(StoragePath::parse("Upper/in"), Err(PathError::Bucket(_))));
-        assert!(matches!(StoragePath::parse("../in"), Err(PathError::Bucket(_))));
-        for bad in ["bucket/a/../b", "bucket/a//b", "bucket/./b", "bucket/a\\b", "bucket/a\nb"] {
-            assert!(matches!(StoragePath::parse(bad), Err(PathError::Folder(_))), "{bad}");
+        assert!(matches!(
+            StoragePath::parse("Upper/in"),
+            Err(PathError::Bucket(_))
+        ));
+        assert!(matches!(
+            StoragePath::parse("../in"),
+            Err(PathError::Bucket(_))
+        ));
+        for bad in [
+            "bucket/a/../b",
+            "bucket/a//b",
+            "bucket/./b",
+            "bucket/a\\b",
+            "bucket/a\nb",
+        ] {
+            assert!(
+                matches!(StoragePath::parse(bad), Err(PathError::Folder(_))),
+                "{bad}"
+            );
         }
     }
 
@@ -168,7 +202,10 @@ mod tests {
 
     #[test]
     fn filters_need_one_of_each_list() {
-        let f = NameFilter { prefix: vec!["a".into(), "b".into()], suffix: vec![".png".into()] };
+        let f = NameFilter {
+            prefix: vec!["a".into(), "b".into()],
+            suffix: vec![".png".into()],
+        };
         assert!(f.accepts("b1.png"));
         assert!(!f.accepts("c1.png"));
         assert!(!f.accepts("b1.jpg"));

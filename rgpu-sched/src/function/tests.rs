@@ -35,7 +35,10 @@ fn valid(yaml: &str) -> Result<Function, FunctionError> {
 #[test]
 fn a_full_definition_is_understood() {
     let f = valid(DESPECKLE).unwrap();
-    assert_eq!((f.memory.get(), f.cpu.get(), f.gpu.clone().unwrap().get()), (1 << 30, 1500, 256 << 20));
+    assert_eq!(
+        (f.memory.get(), f.cpu.get(), f.gpu.clone().unwrap().get()),
+        (1 << 30, 1500, 256 << 20)
+    );
     assert_eq!(f.environment["ITERATIONS"], "40");
     assert_eq!(f.timeout, Some(Duration::from_secs(600)));
     assert_eq!(f.input[0].filter.suffix, [".dcm"]);
@@ -61,7 +64,10 @@ storage_providers:
   s3: {}
 ";
     let all = parse_yaml(text).unwrap();
-    assert_eq!(all.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(
+        all.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(),
+        ["one", "two"]
+    );
     assert_eq!(all[0].environment.variables["A"], "b");
 }
 
@@ -70,7 +76,10 @@ fn the_json_form_survives_a_round_trip() {
     let f = valid(DESPECKLE).unwrap();
     let json = serde_json::to_vec(f.spec()).unwrap();
     let again = Function::try_from(parse_json(&json).unwrap()).unwrap();
-    assert_eq!(serde_json::to_value(again.spec()).unwrap(), serde_json::to_value(f.spec()).unwrap());
+    assert_eq!(
+        serde_json::to_value(again.spec()).unwrap(),
+        serde_json::to_value(f.spec()).unwrap()
+    );
 }
 
 #[test]
@@ -78,8 +87,12 @@ fn unknown_fields_come_with_a_hint() {
     let message = |yaml: &str| parse_yaml(yaml).unwrap_err().to_string();
     assert!(message("name: a\nscript: b\nmemroy: 1Gi\n").contains("did you mean `memory`?"));
     assert!(message("name: a\nscript: b\nenable_gpu: true\n").contains("gpu: {memory: 1Gi}"));
-    assert!(message("name: a\nenvironment: {secrets: {A: b}}\n").contains("secrets are not stored"));
-    assert!(message("name: a\ninput: [{path: b/c, sufix: [x]}]\n").contains("did you mean `suffix`?"));
+    assert!(
+        message("name: a\nenvironment: {secrets: {A: b}}\n").contains("secrets are not stored")
+    );
+    assert!(
+        message("name: a\ninput: [{path: b/c, sufix: [x]}]\n").contains("did you mean `suffix`?")
+    );
     assert!(message("name: a\nmemory: 12MB\n").contains("12MB"));
     assert!(message("").contains("no function is defined"));
     assert!(message("functions: {oscar: []}").contains("no function is defined"));
@@ -89,13 +102,19 @@ fn unknown_fields_come_with_a_hint() {
 fn values_out_of_range_are_refused() {
     let error = |change: &str| {
         let (key, value) = change.split_once(": ").unwrap();
-        let mut lines: Vec<String> = "name: abc\nscript: script.sh\n".lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = "name: abc\nscript: script.sh\n"
+            .lines()
+            .map(str::to_owned)
+            .collect();
         lines.retain(|l| !l.starts_with(key));
         lines.push(format!("{key}: {value}"));
         valid(&lines.join("\n")).unwrap_err().to_string()
     };
     for name in ["Upper", "1st", "a-", "a_b", "../up", &"x".repeat(40)] {
-        assert!(error(&format!("name: {name}")).starts_with("name"), "{name}");
+        assert!(
+            error(&format!("name: {name}")).starts_with("name"),
+            "{name}"
+        );
     }
     assert!(error("script: ''").contains("no script"));
     assert!(error("memory: 0").contains("memory is zero"));
@@ -107,17 +126,39 @@ fn values_out_of_range_are_refused() {
     assert!(error("environment: {variables: {A-B: x}}").contains("is not a name"));
     assert!(error("input: [{path: a/b}]").contains("not a bucket name"));
     assert!(error("input: [{path: abc/../x}]").contains("folder"));
-    assert!(error("input: [{path: abc, storage_provider: onedata.x}]").contains("only the built-in store"));
+    assert!(
+        error("input: [{path: abc, storage_provider: onedata.x}]")
+            .contains("only the built-in store")
+    );
 }
 
 #[test]
 fn scripts_that_cannot_run_are_refused() {
     let with = |script: &str| {
-        Function::try_from(FunctionSpec { name: "f".into(), script: script.into(), ..Default::default() })
+        Function::try_from(FunctionSpec {
+            name: "f".into(),
+            script: script.into(),
+            ..Default::default()
+        })
     };
-    assert!(with("#!\necho").unwrap_err().to_string().contains("no interpreter"));
-    assert!(with("#!/bin/sh\r\necho\r\n").unwrap_err().to_string().contains("Windows"));
-    assert!(with(&"x".repeat(MAX_SCRIPT + 1)).unwrap_err().to_string().contains("limit"));
+    assert!(
+        with("#!\necho")
+            .unwrap_err()
+            .to_string()
+            .contains("no interpreter")
+    );
+    assert!(
+        with("#!/bin/sh\r\necho\r\n")
+            .unwrap_err()
+            .to_string()
+            .contains("Windows")
+    );
+    assert!(
+        with(&"x".repeat(MAX_SCRIPT + 1))
+            .unwrap_err()
+            .to_string()
+            .contains("limit")
+    );
     assert!(with("echo no interpreter line").is_ok());
 }
 

@@ -63,6 +63,6 @@ pub trait RunningJob: Send + std::fmt::Debug {
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Starts one.
     async fn start(&self, command: JobCommand) -> Result<Box<dyn RunningJob>, BackendError>;
-    /// Kills what is left of the jobs whose tag starts with `tag_prefix`.
-    async fn sweep(&self, tag_prefix: &str);
+    /// Kills what is left of the job with this tag, and of all whose tag begins with it and a slash.
+    async fn sweep(&self, tag: &str);
 }

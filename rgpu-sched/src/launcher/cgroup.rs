@@ -28,7 +28,10 @@ impl Cgroups {
         let offered = fs::read_to_string(parent.join("cgroup.controllers")).map_err(named)?;
         for wanted in ["cpu", "memory"] {
             if !offered.split_whitespace().any(|c| c == wanted) {
-                return Err(format!("control group {} has no {wanted} controller", parent.display()));
+                return Err(format!(
+                    "control group {} has no {wanted} controller",
+                    parent.display()
+                ));
             }
         }
         fs::write(parent.join("cgroup.subtree_control"), "+cpu +memory").map_err(named)?;
@@ -37,7 +40,7 @@ impl Cgroups {
 
     /// Makes the group of a job.
     pub(super) fn create(&self, tag: &str, memory: u64, cpu_millis: u64) -> io::Result<Cgroup> {
-        let path = self.parent.join(format!("rgpu-{}", tag.replace('/', "-")));
+        let path = self.parent.join(group_name(tag));
         fs::create_dir(&path)?;
         let group = Cgroup { path };
         fs::write(group.path.join("memory.max"), memory.to_string())?;
@@ -47,16 +50,42 @@ impl Cgroups {
         fs::write(group.path.join("memory.oom.group"), "1").ok();
         Ok(group)
     }
+
+    /// Ends and removes the groups of the job with this tag, and of all whose tag begins with it and a slash.
+    pub(super) fn sweep(&self, tag: &str) {
+        let (exact, below) = (group_name(tag), group_name(&format!("{tag}/")));
+        let Ok(entries) = fs::read_dir(&self.parent) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == exact || name.starts_with(&below) {
+                drop(Cgroup { path: entry.path() });
+            }
+        }
+    }
+}
+
+/// A tag's slash cannot be in a name; tags hold no dots.
+fn group_name(tag: &str) -> String {
+    format!("rgpu-{}", tag.replace('/', "."))
 }
 
 /// The control group of this process, if version 2 is in use.
 fn own_group() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = groups.lines().find_map(|l| l.strip_prefix("0::"))?.trim_start_matches('/').to_owned();
+    let own = groups
+        .lines()
+        .find_map(|l| l.strip_prefix("0::"))?
+        .trim_start_matches('/')
+        .to_owned();
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let mount = mounts.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
-        after.starts_with("cgroup2 ").then(|| before.split(' ').nth(4)).flatten()
+        after
+            .starts_with("cgroup2 ")
+            .then(|| before.split(' ').nth(4))
+            .flatten()
     })?;
     Some(Path::new(mount).join(own))
 }
@@ -71,14 +100,21 @@ impl Cgroup {
     /// A command that enters the group and becomes the command that follows it.
     pub(super) fn enter_command(&self) -> Vec<OsString> {
         let enter = r#"echo 0 > "$0" && exec "$@""#;
-        vec!["/bin/sh".into(), "-c".into(), enter.into(), self.path.join("cgroup.procs").into()]
+        vec![
+            "/bin/sh".into(),
+            "-c".into(),
+            enter.into(),
+            self.path.join("cgroup.procs").into(),
+        ]
     }
 
     /// Whether the kernel killed a process of the group for its memory.
     pub(super) fn ran_out_of_memory(&self) -> bool {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         let kills = events.lines().find_map(|l| l.strip_prefix("oom_kill "));
-        kills.and_then(|n| n.trim().parse::<u64>().ok()).is_some_and(|n| n > 0)
+        kills
+            .and_then(|n| n.trim().parse::<u64>().ok())
+            .is_some_and(|n| n > 0)
     }
 
     /// Kills every process of the group.
@@ -111,30 +147,54 @@ mod tests {
     fn limits_are_written_as_the_kernel_reads_them() {
         let dir = fake("cpuset cpu io memory pids\n");
         let groups = Cgroups::find(Some(dir.path())).unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join("cgroup.subtree_control")).unwrap(), "+cpu +memory");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("cgroup.subtree_control")).unwrap(),
+            "+cpu +memory"
+        );
         let group = groups.create("tag/7", 1 << 20, 1500).unwrap();
-        let read = |name: &str| fs::read_to_string(dir.path().join("rgpu-tag-7").join(name)).unwrap();
+        let read =
+            |name: &str| fs::read_to_string(dir.path().join("rgpu-tag.7").join(name)).unwrap();
         assert_eq!(read("memory.max"), "1048576");
         assert_eq!(read("cpu.max"), "150000 100000");
         assert!(!group.ran_out_of_memory());
-        fs::write(group.path.join("memory.events"), "low 0\noom 1\noom_kill 2\n").unwrap();
+        fs::write(
+            group.path.join("memory.events"),
+            "low 0\noom 1\noom_kill 2\n",
+        )
+        .unwrap();
         assert!(group.ran_out_of_memory());
     }
 
     #[test]
     fn the_reason_is_told() {
-        assert!(Cgroups::find(Some(fake("io pids").path())).unwrap_err().contains("no cpu controller"));
-        assert!(Cgroups::find(Some(Path::new("/no/such/group"))).unwrap_err().contains("/no/such/group"));
+        assert!(
+            Cgroups::find(Some(fake("io pids").path()))
+                .unwrap_err()
+                .contains("no cpu controller")
+        );
+        assert!(
+            Cgroups::find(Some(Path::new("/no/such/group")))
+                .unwrap_err()
+                .contains("/no/such/group")
+        );
     }
 
     #[test]
     fn entering_runs_the_command_that_follows() {
         let dir = tempfile::tempdir().unwrap();
-        let group = Cgroup { path: dir.path().to_owned() };
+        let group = Cgroup {
+            path: dir.path().to_owned(),
+        };
         let argv = group.enter_command();
-        let output =
-            std::process::Command::new(&argv[0]).args(&argv[1..]).args(["echo", "a b", "c"]).output().unwrap();
+        let output = std::process::Command::new(&argv[0])
+            .args(&argv[1..])
+            .args(["echo", "a b", "c"])
+            .output()
+            .unwrap();
         assert_eq!(output.stdout, b"a b c\n");
-        assert_eq!(fs::read_to_string(dir.path().join("cgroup.procs")).unwrap(), "0\n");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("cgroup.procs")).unwrap(),
+            "0\n"
+        );
     }
 }

@@ -13,7 +13,9 @@ use crate::function::Memory;
 use crate::queue::GpuLease;
 
 /// Variables that a job inherits from the scheduler: how to find programs and how to speak, no more.
-const INHERITED: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
+const INHERITED: &[&str] = &[
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ",
+];
 /// What runs a script that names no interpreter.
 const DEFAULT_INTERPRETER: &str = "/bin/sh";
 
@@ -72,7 +74,11 @@ impl WorkDir {
     }
 
     pub(super) fn write_script(&self, text: &str) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o700).open(self.script())?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o700)
+            .open(self.script())?;
         file.write_all(text.as_bytes())
     }
 
@@ -88,8 +94,10 @@ pub(super) fn environment(
     tag: &str,
     site: &BTreeMap<String, String>,
 ) -> Vec<(String, OsString)> {
-    let mut all: BTreeMap<String, OsString> =
-        INHERITED.iter().filter_map(|&name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
+    let mut all: BTreeMap<String, OsString> = INHERITED
+        .iter()
+        .filter_map(|&name| Some((name.to_owned(), std::env::var_os(name)?)))
+        .collect();
     let mut set = |name: &str, value: OsString| {
         all.insert(name.to_owned(), value);
     };
@@ -106,7 +114,10 @@ pub(super) fn environment(
     }
     set("STORAGE_OBJECT_KEY", (&trigger.key).into());
     set("EVENT", (&job.event).into());
-    set("EVENT_TIME", job.invocation.times.queued.to_rfc3339().into());
+    set(
+        "EVENT_TIME",
+        job.invocation.times.queued.to_rfc3339().into(),
+    );
     set("OSCAR_SERVICE_NAME", (&job.function.name).into());
     set("RGPU_INVOCATION_ID", job.invocation.id.to_string().into());
     set(TAG_VARIABLE, tag.into());
@@ -126,7 +137,11 @@ pub(super) fn command(job: &Job, work: &WorkDir, wrapper: &GpuWrapper) -> Vec<Os
         (Some(lease), Some(asked)) => wrapped(wrapper, lease, asked, work),
         _ => Vec::new(),
     };
-    argv.extend(interpreter(&job.function.script).into_iter().map(OsString::from));
+    argv.extend(
+        interpreter(&job.function.script)
+            .into_iter()
+            .map(OsString::from),
+    );
     argv.push(work.script().into());
     argv
 }
@@ -134,7 +149,11 @@ pub(super) fn command(job: &Job, work: &WorkDir, wrapper: &GpuWrapper) -> Vec<Os
 /// The interpreter and its one argument, split as the kernel does.
 fn interpreter(script: &str) -> Vec<String> {
     let first = script.lines().next().unwrap_or_default();
-    let Some(line) = first.strip_prefix("#!").map(str::trim).filter(|l| !l.is_empty()) else {
+    let Some(line) = first
+        .strip_prefix("#!")
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+    else {
         return vec![DEFAULT_INTERPRETER.to_owned()];
     };
     match line.split_once([' ', '\t']) {
@@ -143,7 +162,12 @@ fn interpreter(script: &str) -> Vec<String> {
     }
 }
 
-fn wrapped(wrapper: &GpuWrapper, lease: &GpuLease, asked: &Memory, work: &WorkDir) -> Vec<OsString> {
+fn wrapped(
+    wrapper: &GpuWrapper,
+    lease: &GpuLease,
+    asked: &Memory,
+    work: &WorkDir,
+) -> Vec<OsString> {
     let values = [
         ("{server}", lease.server.clone()),
         ("{device}", lease.device.to_string()),
@@ -152,7 +176,9 @@ fn wrapped(wrapper: &GpuWrapper, lease: &GpuLease, asked: &Memory, work: &WorkDi
         ("{stats}", work.stats().to_string_lossy().into_owned()),
     ];
     let fill = |word: &String| {
-        let filled = values.iter().fold(word.clone(), |word, (name, value)| word.replace(name, value));
+        let filled = values.iter().fold(word.clone(), |word, (name, value)| {
+            word.replace(name, value)
+        });
         OsString::from(filled)
     };
     wrapper.0.iter().map(fill).collect()
@@ -167,9 +193,13 @@ mod tests {
     use crate::time::Timestamp;
 
     fn job(script: &str, gpu: bool) -> Job {
-        let mut spec = parse_yaml("name: f\nenvironment: {variables: {A: b, PATH: /site}}\n").unwrap().remove(0);
+        let mut spec = parse_yaml("name: f\nenvironment: {variables: {A: b, PATH: /site}}\n")
+            .unwrap()
+            .remove(0);
         spec.script = script.into();
-        spec.gpu = gpu.then(|| GpuSpec { memory: "256Mi".parse().unwrap() });
+        spec.gpu = gpu.then(|| GpuSpec {
+            memory: "256Mi".parse().unwrap(),
+        });
         let trigger = Trigger {
             bucket: "bucket".into(),
             key: "in/sub/x.dcm".into(),
@@ -177,15 +207,24 @@ mod tests {
             etag: String::new(),
             event_id: "1".into(),
         };
-        let mut invocation =
-            Invocation::new(InvocationId(7), "f".into(), trigger, Chain::default(), Timestamp::from_micros(0));
+        let mut invocation = Invocation::new(
+            InvocationId(7),
+            "f".into(),
+            trigger,
+            Chain::default(),
+            Timestamp::from_micros(0),
+        );
         invocation.gpu = gpu.then(|| GpuLease {
             server: "tcp://h:1".into(),
             device: 3,
             device_name: "d".into(),
             memory: 256 << 20,
         });
-        Job { invocation, function: Function::try_from(spec).unwrap().into(), event: "{}".into() }
+        Job {
+            invocation,
+            function: Function::try_from(spec).unwrap().into(),
+            event: "{}".into(),
+        }
     }
 
     fn texts(argv: Vec<OsString>) -> Vec<String> {
@@ -196,8 +235,14 @@ mod tests {
     fn the_interpreter_line_is_read_as_the_kernel_reads_it() {
         assert_eq!(interpreter("echo hi\n"), ["/bin/sh"]);
         assert_eq!(interpreter("#!/bin/bash\n"), ["/bin/bash"]);
-        assert_eq!(interpreter("#! /usr/bin/env -S python3 -u\nx"), ["/usr/bin/env", "-S python3 -u"]);
-        assert_eq!(interpreter("#!/usr/bin/env\tpython3  \n"), ["/usr/bin/env", "python3"]);
+        assert_eq!(
+            interpreter("#! /usr/bin/env -S python3 -u\nx"),
+            ["/usr/bin/env", "-S python3 -u"]
+        );
+        assert_eq!(
+            interpreter("#!/usr/bin/env\tpython3  \n"),
+            ["/usr/bin/env", "python3"]
+        );
     }
 
     #[test]
@@ -205,12 +250,35 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let work = WorkDir::create(dir.path().join("7")).unwrap();
         let script = dir.path().join("7/script").to_str().unwrap().to_owned();
-        let words = ["rgpu", "run", "--server", "{server}", "--memory={memory}", "{memory_bytes}", "{device}", "--"];
+        let words = [
+            "rgpu",
+            "run",
+            "--server",
+            "{server}",
+            "--memory={memory}",
+            "{memory_bytes}",
+            "{device}",
+            "--",
+        ];
         let wrapper = GpuWrapper(words.map(str::to_owned).to_vec());
-        assert_eq!(texts(command(&job("echo", false), &work, &wrapper)), ["/bin/sh", script.as_str()]);
+        assert_eq!(
+            texts(command(&job("echo", false), &work, &wrapper)),
+            ["/bin/sh", script.as_str()]
+        );
         assert_eq!(
             texts(command(&job("#!/bin/bash\n", true), &work, &wrapper)),
-            ["rgpu", "run", "--server", "tcp://h:1", "--memory=256Mi", "268435456", "3", "--", "/bin/bash", &script]
+            [
+                "rgpu",
+                "run",
+                "--server",
+                "tcp://h:1",
+                "--memory=256Mi",
+                "268435456",
+                "3",
+                "--",
+                "/bin/bash",
+                &script
+            ]
         );
     }
 
@@ -218,14 +286,35 @@ mod tests {
     fn the_environment_holds_the_contract_and_little_else() {
         let dir = tempfile::tempdir().unwrap();
         let work = WorkDir::create(dir.path().join("7")).unwrap();
-        let site = BTreeMap::from([("SITE".into(), "s".into()), ("EVENT".into(), "cannot win".into())]);
-        let all: BTreeMap<String, OsString> = environment(&job("x", true), &work, "t/7", &site).into_iter().collect();
+        let site = BTreeMap::from([
+            ("SITE".into(), "s".into()),
+            ("EVENT".into(), "cannot win".into()),
+        ]);
+        let all: BTreeMap<String, OsString> = environment(&job("x", true), &work, "t/7", &site)
+            .into_iter()
+            .collect();
         let get = |name: &str| all[name].to_str().unwrap();
-        assert_eq!(get("INPUT_FILE_PATH"), work.input().join("x.dcm").to_str().unwrap());
+        assert_eq!(
+            get("INPUT_FILE_PATH"),
+            work.input().join("x.dcm").to_str().unwrap()
+        );
         assert_eq!(get("STORAGE_OBJECT_KEY"), "in/sub/x.dcm");
-        assert_eq!((get("A"), get("PATH"), get("SITE"), get("EVENT")), ("b", "/site", "s", "{}"));
-        assert_eq!((get("RGPU_SERVER"), get("RGPU_JOB_TAG")), ("tcp://h:1", "t/7"));
-        assert!(all.keys().all(|name| !name.starts_with("CARGO")), "the scheduler's own variables stay out");
-        assert!(!environment(&job("x", false), &work, "t/7", &site).iter().any(|(n, _)| n == "RGPU_STATS"));
+        assert_eq!(
+            (get("A"), get("PATH"), get("SITE"), get("EVENT")),
+            ("b", "/site", "s", "{}")
+        );
+        assert_eq!(
+            (get("RGPU_SERVER"), get("RGPU_JOB_TAG")),
+            ("tcp://h:1", "t/7")
+        );
+        assert!(
+            all.keys().all(|name| !name.starts_with("CARGO")),
+            "the scheduler's own variables stay out"
+        );
+        assert!(
+            !environment(&job("x", false), &work, "t/7", &site)
+                .iter()
+                .any(|(n, _)| n == "RGPU_STATS")
+        );
     }
 }

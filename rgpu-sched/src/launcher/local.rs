@@ -7,13 +7,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
 use super::backend::{Backend, BackendError, Exit, JobCommand, RunningJob, StopSignal};
 use super::cgroup::{Cgroup, Cgroups};
+use super::orphans::kill_marked;
 
 /// The variable by which processes of jobs are known.
 pub(super) const TAG_VARIABLE: &str = "RGPU_JOB_TAG";
@@ -31,7 +32,9 @@ impl LocalBackend {
         let cgroups = match Cgroups::find(cgroup_parent) {
             Ok(found) => Some(found),
             Err(why) => {
-                tracing::warn!("memory and cpu limits of functions are recorded but not enforced: {why}");
+                tracing::warn!(
+                    "memory and cpu limits of functions are recorded but not enforced: {why}"
+                );
                 None
             }
         };
@@ -40,7 +43,11 @@ impl LocalBackend {
 
     fn spawn(&self, job: &JobCommand) -> Result<LocalJob, BackendError> {
         let failed = |what: &str, e: &dyn std::fmt::Display| BackendError(format!("{what}: {e}"));
-        let log = OpenOptions::new().append(true).create(true).open(&job.log).map_err(|e| failed("job log", &e))?;
+        let log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&job.log)
+            .map_err(|e| failed("job log", &e))?;
         let errors = log.try_clone().map_err(|e| failed("job log", &e))?;
         let cgroup = match &self.cgroups {
             Some(groups) => {
@@ -49,9 +56,14 @@ impl LocalBackend {
             }
             None => None,
         };
-        let mut argv = cgroup.as_ref().map(Cgroup::enter_command).unwrap_or_default();
+        let mut argv = cgroup
+            .as_ref()
+            .map(Cgroup::enter_command)
+            .unwrap_or_default();
         argv.extend(job.argv.iter().cloned());
-        let (program, arguments) = argv.split_first().ok_or_else(|| BackendError("the job has no command".into()))?;
+        let (program, arguments) = argv
+            .split_first()
+            .ok_or_else(|| BackendError("the job has no command".into()))?;
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -73,27 +85,18 @@ impl Backend for LocalBackend {
         Ok(Box::new(self.spawn(&command)?))
     }
 
-    async fn sweep(&self, tag_prefix: &str) {
-        let wanted = format!("{TAG_VARIABLE}={tag_prefix}");
-        let swept = tokio::task::spawn_blocking(move || kill_marked(wanted.as_bytes())).await;
+    async fn sweep(&self, tag: &str) {
+        if let Some(cgroups) = &self.cgroups {
+            cgroups.sweep(tag);
+        }
+        let entry = format!("{TAG_VARIABLE}={tag}");
+        let swept = tokio::task::spawn_blocking(move || kill_marked(entry.as_bytes())).await;
         match swept {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "killed processes that jobs had left behind"),
             Err(error) => tracing::error!(%error, "could not look for processes of jobs"),
         }
     }
-}
-
-/// Kills every process whose environment has an entry that starts with `wanted`; returns how many.
-fn kill_marked(wanted: &[u8]) -> usize {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
-    let own = std::process::id();
-    let ids = processes.flatten().filter_map(|p| p.file_name().to_str()?.parse::<u32>().ok());
-    let marked = ids.filter(|id| *id != own).filter(|id| {
-        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
-        environment.split(|b| *b == 0).any(|entry| entry.starts_with(wanted))
-    });
-    marked.filter_map(|id| i32::try_from(id).ok()).filter(|id| kill(Pid::from_raw(*id), Signal::SIGKILL).is_ok()).count()
 }
 
 /// The process group, until its leader is reaped; after that the number may belong to somebody else.
@@ -113,11 +116,17 @@ impl LocalJob {
         let group: Group = Arc::new(Mutex::new(Some(Pid::from_raw(raw))));
         let (sender, exit) = watch::channel(None);
         let watched = Arc::clone(&group);
-        let job = Self { group, cgroup, exit };
+        let job = Self {
+            group,
+            cgroup,
+            exit,
+        };
         std::thread::Builder::new()
             .name("rgpu-job".to_owned())
             .spawn(move || {
-                let ended = reap(child, &watched).map(exit_of).map_err(|e| e.to_string());
+                let ended = reap(child, &watched)
+                    .map(exit_of)
+                    .map_err(|e| e.to_string());
                 sender.send_replace(Some(ended));
             })
             .map_err(|e| BackendError(format!("cannot watch the job: {e}")))?;
@@ -128,7 +137,9 @@ impl LocalJob {
 fn reap(mut child: Child, group: &Group) -> std::io::Result<ExitStatus> {
     let pid = *group.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pid) = pid {
-        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR)
+        {
+        }
     }
     let mut guard = group.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pid) = guard.take() {
@@ -148,7 +159,12 @@ fn exit_of(status: ExitStatus) -> Exit {
 #[async_trait::async_trait]
 impl RunningJob for LocalJob {
     async fn wait(&mut self) -> Result<Exit, BackendError> {
-        let ended = self.exit.wait_for(Option::is_some).await.map_err(|e| BackendError(e.to_string()))?.clone();
+        let ended = self
+            .exit
+            .wait_for(Option::is_some)
+            .await
+            .map_err(|e| BackendError(e.to_string()))?
+            .clone();
         if let Some(cgroup) = &self.cgroup {
             let ran_out = cgroup.ran_out_of_memory();
             cgroup.kill();
@@ -156,7 +172,9 @@ impl RunningJob for LocalJob {
                 return Ok(Exit::OutOfMemory);
             }
         }
-        ended.unwrap_or_else(|| Err("the job was not waited for".to_owned())).map_err(BackendError)
+        ended
+            .unwrap_or_else(|| Err("the job was not waited for".to_owned()))
+            .map_err(BackendError)
     }
 
     fn stop(&self, signal: StopSignal) {
@@ -183,14 +201,16 @@ impl Drop for LocalJob {
 mod tests {
     use super::*;
     use std::ffi::OsString;
-    use std::time::Duration;
 
     fn command(dir: &Path, tag: &str, script: &str) -> JobCommand {
         JobCommand {
             tag: tag.to_owned(),
             image: None,
             argv: ["/bin/sh", "-c", script].map(OsString::from).to_vec(),
-            env: vec![("PATH".into(), "/usr/bin:/bin".into()), (TAG_VARIABLE.into(), tag.into())],
+            env: vec![
+                ("PATH".into(), "/usr/bin:/bin".into()),
+                (TAG_VARIABLE.into(), tag.into()),
+            ],
             folder: dir.to_owned(),
             log: dir.join("log"),
             memory: 1 << 28,
@@ -215,29 +235,36 @@ mod tests {
         path
     }
 
-    /// Waits for a process that is not our child to be gone; a zombie counts as gone.
+    /// Whether a process that is not our child has ended; waits for it.
     async fn gone(pid: &str) -> bool {
-        let stat = format!("/proc/{pid}/stat");
-        for _ in 0..500 {
-            match std::fs::read_to_string(&stat) {
-                Err(_) => return true,
-                Ok(text) if text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')) => return true,
-                // There is no event for the death of a process that is not a child.
-                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
-        false
+        let pid = pid.parse().unwrap();
+        let ended =
+            tokio::task::spawn_blocking(move || crate::launcher::orphans::wait_for_end(pid));
+        ended.await.unwrap()
     }
 
     #[tokio::test]
     async fn exit_code_signal_and_output_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let mut job = backend().start(command(dir.path(), "t/1", "echo out; echo err >&2; exit 7")).await.unwrap();
+        let mut job = backend()
+            .start(command(dir.path(), "t/1", "echo out; echo err >&2; exit 7"))
+            .await
+            .unwrap();
         assert_eq!(job.wait().await.unwrap(), Exit::Code(7));
-        assert_eq!(std::fs::read_to_string(dir.path().join("log")).unwrap(), "out\nerr\n");
-        let mut job = backend().start(command(dir.path(), "t/2", "kill -9 $$")).await.unwrap();
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("log")).unwrap(),
+            "out\nerr\n"
+        );
+        let mut job = backend()
+            .start(command(dir.path(), "t/2", "kill -9 $$"))
+            .await
+            .unwrap();
         assert_eq!(job.wait().await.unwrap(), Exit::Signal(9));
-        assert_eq!(job.wait().await.unwrap(), Exit::Signal(9), "waiting twice is allowed");
+        assert_eq!(
+            job.wait().await.unwrap(),
+            Exit::Signal(9),
+            "waiting twice is allowed"
+        );
     }
 
     #[tokio::test]
@@ -253,8 +280,14 @@ mod tests {
     async fn stopping_reaches_the_whole_group() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = pipe(dir.path());
-        let script = format!("trap '' TERM; sleep 600 & echo $! > {}; wait; wait", pipe.display());
-        let mut job = backend().start(command(dir.path(), "t/1", &script)).await.unwrap();
+        let script = format!(
+            "trap '' TERM; sleep 600 & echo $! > {}; wait; wait",
+            pipe.display()
+        );
+        let mut job = backend()
+            .start(command(dir.path(), "t/1", &script))
+            .await
+            .unwrap();
         let child = first_line(&pipe).await;
         job.stop(StopSignal::Kill);
         assert_eq!(job.wait().await.unwrap(), Exit::Signal(9));
@@ -266,7 +299,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = pipe(dir.path());
         let script = format!("sleep 600 & echo $! > {}", pipe.display());
-        let mut job = backend().start(command(dir.path(), "t/1", &script)).await.unwrap();
+        let mut job = backend()
+            .start(command(dir.path(), "t/1", &script))
+            .await
+            .unwrap();
         let child = first_line(&pipe).await;
         assert_eq!(job.wait().await.unwrap(), Exit::Code(0));
         assert!(gone(&child).await);
@@ -277,14 +313,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = pipe(dir.path());
         let tag = format!("sweep-test-{}", std::process::id());
-        let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 600' & wait", pipe.display());
-        let mut job = backend().start(command(dir.path(), &format!("{tag}/1"), &script)).await.unwrap();
+        let script = format!(
+            "setsid sh -c 'echo $$ > {}; exec sleep 600' & wait",
+            pipe.display()
+        );
+        let mut job = backend()
+            .start(command(dir.path(), &format!("{tag}/1"), &script))
+            .await
+            .unwrap();
         let escaped = first_line(&pipe).await;
         job.stop(StopSignal::Kill);
         job.wait().await.unwrap();
-        backend().sweep(&format!("{tag}/2")).await;
-        assert!(Path::new(&format!("/proc/{escaped}")).exists(), "another job's processes are left alone");
-        backend().sweep(&format!("{tag}/")).await;
+        for other in [
+            format!("{tag}/2"),
+            format!("{tag}/"),
+            tag[..tag.len() - 1].to_owned(),
+        ] {
+            backend().sweep(&other).await;
+            assert!(
+                Path::new(&format!("/proc/{escaped}")).exists(),
+                "another job's processes are left alone"
+            );
+        }
+        backend().sweep(&tag).await;
         assert!(gone(&escaped).await);
     }
 }

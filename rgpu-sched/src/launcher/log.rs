@@ -21,7 +21,10 @@ impl JobLog {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        Ok(Self { file: OpenOptions::new().append(true).create(true).open(path)?, level })
+        Ok(Self {
+            file: OpenOptions::new().append(true).create(true).open(path)?,
+            level,
+        })
     }
 
     pub(super) fn info(&mut self, text: &str) {

@@ -9,6 +9,7 @@ mod cgroup;
 mod contract;
 mod local;
 mod log;
+mod orphans;
 mod output;
 
 use std::collections::BTreeMap;
@@ -122,51 +123,93 @@ pub struct Launcher {
 impl Launcher {
     /// With the given store and back end.
     #[must_use]
-    pub fn new(config: LauncherConfig, store: Arc<dyn ObjectStore>, backend: Arc<dyn Backend>) -> Self {
-        Self { config: Arc::new(config), store, backend }
+    pub fn new(
+        config: LauncherConfig,
+        store: Arc<dyn ObjectStore>,
+        backend: Arc<dyn Backend>,
+    ) -> Self {
+        Self {
+            config: Arc::new(config),
+            store,
+            backend,
+        }
     }
 
     /// Kills what an earlier run of this scheduler left, and removes its folders.
     pub async fn clear_leftovers(&self) {
-        self.backend.sweep(&format!("{}/", self.config.tag)).await;
-        if self.config.keep == KeepFolders::Never && self.config.work.exists() {
-            if let Err(error) = tokio::fs::remove_dir_all(&self.config.work).await {
-                tracing::warn!(folder = %self.config.work.display(), %error, "old folders of jobs stay behind");
-            }
+        self.backend.sweep(&self.config.tag).await;
+        let work = &self.config.work;
+        if self.config.keep == KeepFolders::Never
+            && work.exists()
+            && let Err(error) = tokio::fs::remove_dir_all(work).await
+        {
+            tracing::warn!(folder = %work.display(), %error, "old folders of jobs stay behind");
         }
     }
 
     /// The life of a job. `progress` hears of each phase as it begins.
-    pub async fn run(&self, job: Job, mut stop: StopReceiver, progress: impl Fn(Phase) + Send + Sync) -> JobEnd {
+    pub async fn run(
+        &self,
+        job: Job,
+        mut stop: StopReceiver,
+        progress: impl Fn(Phase) + Send + Sync,
+    ) -> JobEnd {
         let mut leavings = Leavings::default();
-        let failed = |error: String| JobEnd::Finished(Outcome::Failed { exit_code: None, error }, Leavings::default());
+        let failed = |error: String| {
+            JobEnd::Finished(
+                Outcome::Failed {
+                    exit_code: None,
+                    error,
+                },
+                Leavings::default(),
+            )
+        };
         let log_path = self.log_path(&job);
         let mut log = match JobLog::open(&log_path, job.function.log_level) {
             Ok(log) => log,
             Err(e) => return failed(format!("log {}: {e}", log_path.display())),
         };
-        let folder = self.config.work.join(format!("{}-{}", job.invocation.id, job.invocation.attempt));
+        let folder = self
+            .config
+            .work
+            .join(format!("{}-{}", job.invocation.id, job.invocation.attempt));
         let work = match WorkDir::create(folder.clone()) {
             Ok(work) => work,
             Err(e) => return failed(format!("job folder {}: {e}", folder.display())),
         };
-        let steps = self.steps(&job, &work, &log_path, &mut log, &mut stop, &progress, &mut leavings.outputs);
+        let steps = self.steps(
+            &job,
+            &work,
+            &log_path,
+            &mut log,
+            &mut stop,
+            &progress,
+            &mut leavings.outputs,
+        );
         let ended = steps.await;
-        self.backend.sweep(&format!("{}\0", self.tag(&job))).await;
+        self.backend.sweep(&self.tag(&job)).await;
         leavings.stats = read_stats(&work, &mut log).await;
         self.clean(&work, ended.is_err()).await;
         conclude(ended, leavings, &mut log)
     }
 
     fn log_path(&self, job: &Job) -> PathBuf {
-        self.config.base.join(job.invocation.log.as_deref().unwrap_or("lost.log"))
+        self.config
+            .base
+            .join(job.invocation.log.as_deref().unwrap_or("lost.log"))
     }
 
     fn tag(&self, job: &Job) -> String {
-        format!("{}/{}", self.config.tag, job.invocation.id)
+        format!(
+            "{}/{}-{}",
+            self.config.tag, job.invocation.id, job.invocation.attempt
+        )
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one job, borrowed apart")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one job, borrowed apart"
+    )]
     async fn steps(
         &self,
         job: &Job,
@@ -180,11 +223,18 @@ impl Launcher {
         let trigger = &job.invocation.trigger;
         log.info(&format!(
             "function {}, invocation {}, attempt {}, object s3://{}/{}",
-            job.function.name, job.invocation.id, job.invocation.attempt, trigger.bucket, trigger.key
+            job.function.name,
+            job.invocation.id,
+            job.invocation.attempt,
+            trigger.bucket,
+            trigger.key
         ));
-        work.write_script(&job.function.script).map_err(|e| Halt::Failed(None, format!("script file: {e}")))?;
+        work.write_script(&job.function.script)
+            .map_err(|e| Halt::Failed(None, format!("script file: {e}")))?;
 
-        progress(Phase::Input);
+        if !job.function.skip_input {
+            progress(Phase::Input);
+        }
         unless_stopped(stop, self.fetch(job, work, log)).await?;
 
         progress(Phase::Start);
@@ -196,8 +246,18 @@ impl Launcher {
 
         progress(Phase::Output);
         let folder = work.output();
-        let sent = output::upload(&job.function, &folder, &*self.store, &job.invocation.chain, log, outputs);
-        unless_stopped(stop, async { sent.await.map_err(|e| Halt::Failed(Some(0), e)) }).await
+        let sent = output::upload(
+            &job.function,
+            &folder,
+            &*self.store,
+            &job.invocation.chain,
+            log,
+            outputs,
+        );
+        unless_stopped(stop, async {
+            sent.await.map_err(|e| Halt::Failed(Some(0), e))
+        })
+        .await
     }
 
     async fn fetch(&self, job: &Job, work: &WorkDir, log: &mut JobLog) -> Result<(), Halt> {
@@ -206,7 +266,10 @@ impl Launcher {
         }
         let trigger = &job.invocation.trigger;
         let file = work.input_file(&trigger.key);
-        let fetched = self.store.download(&trigger.bucket, &trigger.key, &file).await;
+        let fetched = self
+            .store
+            .download(&trigger.bucket, &trigger.key, &file)
+            .await;
         let (size, etag) = fetched.map_err(|e| Halt::Failed(None, format!("input: {e}")))?;
         log.info(&format!("input {}, {size} bytes", file.display()));
         if etag != trigger.etag {
@@ -223,7 +286,10 @@ impl Launcher {
         log: &mut JobLog,
     ) -> Result<Box<dyn RunningJob>, Halt> {
         if let Some(gpu) = &job.invocation.gpu {
-            log.info(&format!("GPU {} ({}) at {}, {} bytes", gpu.device, gpu.device_name, gpu.server, gpu.memory));
+            log.info(&format!(
+                "GPU {} ({}) at {}, {} bytes",
+                gpu.device, gpu.device_name, gpu.server, gpu.memory
+            ));
         }
         let tag = self.tag(job);
         let command = JobCommand {
@@ -236,7 +302,10 @@ impl Launcher {
             cpu_millis: job.function.cpu.get(),
             tag,
         };
-        self.backend.start(command).await.map_err(|e| Halt::Failed(None, e.to_string()))
+        self.backend
+            .start(command)
+            .await
+            .map_err(|e| Halt::Failed(None, e.to_string()))
     }
 
     /// Waits for the script, the clock or the stop, whichever comes first.
@@ -264,9 +333,15 @@ impl Launcher {
         };
         log.info("stopping the script");
         running.stop(StopSignal::Terminate);
-        if tokio::time::timeout(self.config.kill_grace, running.wait()).await.is_err() {
+        if tokio::time::timeout(self.config.kill_grace, running.wait())
+            .await
+            .is_err()
+        {
             running.stop(StopSignal::Kill);
-            running.wait().await.map_err(|e| Halt::Failed(None, e.to_string()))?;
+            running
+                .wait()
+                .await
+                .map_err(|e| Halt::Failed(None, e.to_string()))?;
         }
         Err(halt)
     }
@@ -294,7 +369,10 @@ async fn stopped(stop: &mut StopReceiver) -> Stop {
     }
 }
 
-async fn unless_stopped<T>(stop: &mut StopReceiver, step: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
+async fn unless_stopped<T>(
+    stop: &mut StopReceiver,
+    step: impl Future<Output = Result<T, Halt>>,
+) -> Result<T, Halt> {
     tokio::select! {
         biased;
         reason = stopped(stop) => Err(Halt::Stopped(reason)),
@@ -305,12 +383,23 @@ async fn unless_stopped<T>(stop: &mut StopReceiver, step: impl Future<Output = R
 fn check_exit(exit: Exit, job: &Job) -> Result<(), Halt> {
     let error = match exit {
         Exit::Code(0) => return Ok(()),
-        Exit::Code(code) => return Err(Halt::Failed(Some(code), format!("the script exited with {code}"))),
-        Exit::Signal(signal) => {
-            let name = i32::try_from(signal).ok().and_then(|s| nix::sys::signal::Signal::try_from(s).ok());
-            format!("the script was ended by {}", name.map_or_else(|| signal.to_string(), |s| s.to_string()))
+        Exit::Code(code) => {
+            return Err(Halt::Failed(
+                Some(code),
+                format!("the script exited with {code}"),
+            ));
         }
-        Exit::OutOfMemory => format!("the script used more than its {} of memory", job.function.memory),
+        Exit::Signal(signal) => {
+            let name = nix::sys::signal::Signal::try_from(signal).ok();
+            format!(
+                "the script was ended by {}",
+                name.map_or_else(|| signal.to_string(), |s| s.to_string())
+            )
+        }
+        Exit::OutOfMemory => format!(
+            "the script used more than its {} of memory",
+            job.function.memory
+        ),
     };
     Err(Halt::Failed(None, error))
 }
@@ -339,14 +428,18 @@ async fn read_stats(work: &WorkDir, log: &mut JobLog) -> Option<Value> {
     let path = work.stats();
     let size = tokio::fs::metadata(&path).await.ok()?.len();
     if size > MAX_STATS {
-        log.warning(&format!("the GPU statistics have {size} bytes and are left out"));
+        log.warning(&format!(
+            "the GPU statistics have {size} bytes and are left out"
+        ));
         return None;
     }
     let bytes = tokio::fs::read(&path).await.ok()?;
     match serde_json::from_slice(&bytes) {
         Ok(value) => Some(value),
         Err(e) => {
-            log.warning(&format!("the GPU statistics are not JSON and are left out: {e}"));
+            log.warning(&format!(
+                "the GPU statistics are not JSON and are left out: {e}"
+            ));
             None
         }
     }

@@ -25,22 +25,35 @@ pub(super) async fn upload(
     done: &mut Vec<OutputObject>,
 ) -> Result<(), String> {
     let listed = folder.to_owned();
-    let made = tokio::task::spawn_blocking(move || list(&listed)).await.map_err(|e| e.to_string())??;
+    let made = tokio::task::spawn_blocking(move || list(&listed))
+        .await
+        .map_err(|e| e.to_string())??;
     for special in made.special {
-        log.warning(&format!("not uploaded, since it is no regular file: {special}"));
+        log.warning(&format!(
+            "not uploaded, since it is no regular file: {special}"
+        ));
     }
     for Made { file, name } in made.files {
         let targets = function.output.iter().filter(|o| o.filter.accepts(&name));
         let mut sent = false;
         for target in targets {
             let (bucket, key) = (target.path.bucket(), target.path.key_of(&name));
-            let size = store.upload(&file, bucket, &key, chain).await.map_err(|e| format!("cannot store {name}: {e}"))?;
+            let size = store
+                .upload(&file, bucket, &key, chain)
+                .await
+                .map_err(|e| format!("cannot store {name}: {e}"))?;
             log.info(&format!("output s3://{bucket}/{key}, {size} bytes"));
-            done.push(OutputObject { bucket: bucket.to_owned(), key, size });
+            done.push(OutputObject {
+                bucket: bucket.to_owned(),
+                key,
+                size,
+            });
             sent = true;
         }
         if !sent {
-            log.info(&format!("not uploaded, since no output of the function takes it: {name}"));
+            log.info(&format!(
+                "not uploaded, since no output of the function takes it: {name}"
+            ));
         }
     }
     Ok(())
@@ -69,7 +82,12 @@ fn list(folder: &Path) -> Result<Listing, String> {
             }
             let below = file.strip_prefix(folder).unwrap_or(&file);
             let name = below.to_str().map(str::to_owned);
-            let name = name.ok_or_else(|| format!("the name of the output file {} is not UTF-8", below.display()))?;
+            let name = name.ok_or_else(|| {
+                format!(
+                    "the name of the output file {} is not UTF-8",
+                    below.display()
+                )
+            })?;
             if kind.is_file() {
                 listing.files.push(Made { file, name });
             } else {
@@ -94,7 +112,14 @@ mod tests {
         std::fs::write(dir.path().join("a"), "").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
         let listing = list(dir.path()).unwrap();
-        assert_eq!(listing.files.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["a", "b/c/2"]);
+        assert_eq!(
+            listing
+                .files
+                .iter()
+                .map(|m| m.name.as_str())
+                .collect::<Vec<_>>(),
+            ["a", "b/c/2"]
+        );
         assert_eq!(listing.special, ["link"]);
     }
 

@@ -22,7 +22,11 @@ pub enum Match {
 /// Judges one event for one function.
 #[must_use]
 pub fn match_event(function: &Function, event: &ObjectEvent) -> Match {
-    if !function.input.iter().any(|io| io.name_of(&event.bucket, &event.key).is_some()) {
+    if !function
+        .input
+        .iter()
+        .any(|io| io.name_of(&event.bucket, &event.key).is_some())
+    {
         Match::No
     } else if event.chain.0.len() >= MAX_CHAIN {
         Match::TooDeep
@@ -68,8 +72,18 @@ mod tests {
     fn path_prefix_and_suffix_all_count() {
         let f = function("");
         assert_eq!(match_event(&f, &event("in/scan1.dcm", &[])), Match::Starts);
-        assert_eq!(match_event(&f, &event("in/scan/deep/1.ima", &[])), Match::Starts);
-        for key in ["in/scan1.png", "in/1.dcm", "scan1.dcm", "in/", "in/scan1.dcm.part", "into/scan1.dcm"] {
+        assert_eq!(
+            match_event(&f, &event("in/scan/deep/1.ima", &[])),
+            Match::Starts
+        );
+        for key in [
+            "in/scan1.png",
+            "in/1.dcm",
+            "scan1.dcm",
+            "in/",
+            "in/scan1.dcm.part",
+            "into/scan1.dcm",
+        ] {
             assert_eq!(match_event(&f, &event(key, &[])), Match::No, "{key}");
         }
     }
@@ -78,13 +92,22 @@ mod tests {
     fn own_results_do_not_start_it_again() {
         let e = event("in/scan1.dcm", &["fun", "other"]);
         assert_eq!(match_event(&function(""), &e), Match::Loop);
-        assert_eq!(match_event(&function("allow_loop: true"), &e), Match::Starts);
-        assert_eq!(match_event(&function(""), &event("in/scan1.dcm", &["other"])), Match::Starts);
+        assert_eq!(
+            match_event(&function("allow_loop: true"), &e),
+            Match::Starts
+        );
+        assert_eq!(
+            match_event(&function(""), &event("in/scan1.dcm", &["other"])),
+            Match::Starts
+        );
     }
 
     #[test]
     fn a_loop_that_is_allowed_still_ends() {
         let e = event("in/scan1.dcm", &["fun"; MAX_CHAIN]);
-        assert_eq!(match_event(&function("allow_loop: true"), &e), Match::TooDeep);
+        assert_eq!(
+            match_event(&function("allow_loop: true"), &e),
+            Match::TooDeep
+        );
     }
 }

@@ -11,10 +11,9 @@ use std::collections::{HashMap, VecDeque};
 
 pub use self::matching::{MAX_CHAIN, Match, match_event};
 pub use self::state::{
-    GpuLease, Invocation, InvocationId, Leavings, MAX_ATTEMPTS, Outcome, OutputObject, Phase, Recovery, State, Times,
-    TransitionError, Trigger,
+    GpuLease, Invocation, InvocationId, Leavings, MAX_ATTEMPTS, Outcome, OutputObject, Phase,
+    Recovery, State, Times, TransitionError, Trigger,
 };
-
 
 /// How many jobs may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +71,24 @@ impl Queue {
     /// An empty queue.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, waiting: VecDeque::new(), running: HashMap::new() }
+        Self {
+            limits,
+            waiting: VecDeque::new(),
+            running: HashMap::new(),
+        }
     }
 
     /// The invocation that already waits to do the same work, if any.
     #[must_use]
-    pub fn duplicate_of(&self, function: &str, object: &(String, String, String)) -> Option<InvocationId> {
-        self.waiting.iter().find(|w| w.function == function && w.object == *object).map(|w| w.id)
+    pub fn duplicate_of(
+        &self,
+        function: &str,
+        object: &(String, String, String),
+    ) -> Option<InvocationId> {
+        self.waiting
+            .iter()
+            .find(|w| w.function == function && w.object == *object)
+            .map(|w| w.id)
     }
 
     /// Adds an invocation at the end.
@@ -95,14 +105,21 @@ impl Queue {
 
     /// Takes all waiting invocations of a function out.
     pub fn withdraw_function(&mut self, function: &str) -> Vec<InvocationId> {
-        let (gone, kept) = std::mem::take(&mut self.waiting).into_iter().partition(|w| w.function == function);
+        let (gone, kept) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|w| w.function == function);
         self.waiting = kept;
         let gone: VecDeque<Waiting> = gone;
         gone.into_iter().map(|w| w.id).collect()
     }
 
     /// A function was changed: its waiting invocations have its new needs.
-    pub fn update_function(&mut self, function: &str, max_parallel: Option<usize>, gpu: Option<u64>) {
+    pub fn update_function(
+        &mut self,
+        function: &str,
+        max_parallel: Option<usize>,
+        gpu: Option<u64>,
+    ) {
         for w in self.waiting.iter_mut().filter(|w| w.function == function) {
             w.max_parallel = max_parallel;
             w.gpu = gpu;
@@ -151,7 +168,12 @@ impl Queue {
     fn has_place(&self, waiting: &Waiting) -> bool {
         let limit = waiting.max_parallel.unwrap_or(self.limits.per_function);
         self.running.len() < self.limits.total
-            && self.running.values().filter(|f| **f == waiting.function).count() < limit
+            && self
+                .running
+                .values()
+                .filter(|f| **f == waiting.function)
+                .count()
+                < limit
     }
 }
 
@@ -171,14 +193,21 @@ mod tests {
     }
 
     fn queue(total: usize, per_function: usize) -> Queue {
-        Queue::new(Limits { total, per_function })
+        Queue::new(Limits {
+            total,
+            per_function,
+        })
     }
 
     fn started(queue: &mut Queue) -> Vec<i64> {
         let ids = |s: Step<()>| match s {
             Step::Start(id, ()) | Step::Fail(id, _) => id.0,
         };
-        queue.schedule(|_| Decision::Grant(())).into_iter().map(ids).collect()
+        queue
+            .schedule(|_| Decision::Grant(()))
+            .into_iter()
+            .map(ids)
+            .collect()
     }
 
     #[test]
@@ -201,7 +230,10 @@ mod tests {
     fn a_function_may_set_its_own_limit() {
         let mut q = queue(8, 8);
         for id in 1..4 {
-            q.push(Waiting { max_parallel: Some(1), ..waiting(id, "a") });
+            q.push(Waiting {
+                max_parallel: Some(1),
+                ..waiting(id, "a")
+            });
         }
         assert_eq!(started(&mut q), [1]);
         q.update_function("a", Some(2), None);
@@ -219,7 +251,13 @@ mod tests {
             2 => Decision::Never("no such GPU".into()),
             _ => Decision::Grant(()),
         });
-        assert_eq!(steps, [Step::Fail(InvocationId(2), "no such GPU".into()), Step::Start(InvocationId(3), ())]);
+        assert_eq!(
+            steps,
+            [
+                Step::Fail(InvocationId(2), "no such GPU".into()),
+                Step::Start(InvocationId(3), ())
+            ]
+        );
         assert_eq!(q.counts(), (1, 1));
     }
 
@@ -232,7 +270,11 @@ mod tests {
         assert_eq!(q.duplicate_of("a", &object), Some(InvocationId(1)));
         assert_eq!(q.duplicate_of("b", &object), None);
         started(&mut q);
-        assert_eq!(q.duplicate_of("a", &object), None, "a running job may have read the older object");
+        assert_eq!(
+            q.duplicate_of("a", &object),
+            None,
+            "a running job may have read the older object"
+        );
     }
 
     #[test]

@@ -47,7 +47,13 @@ pub enum State {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// The state's name.
     #[must_use]
@@ -71,7 +77,9 @@ impl State {
 impl std::str::FromStr for State {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text));
+        let found = Self::ALL
+            .into_iter()
+            .find(|s| s.as_str().eq_ignore_ascii_case(text));
         found.ok_or_else(|| format!("`{text}` is no state; the states are Pending, Running, Succeeded, Failed, Cancelled"))
     }
 }
@@ -127,7 +135,15 @@ pub struct Times {
 
 impl Times {
     fn new(queued: Timestamp) -> Self {
-        Self { queued, prepare: None, input: None, start: None, run: None, output: None, finished: None }
+        Self {
+            queued,
+            prepare: None,
+            input: None,
+            start: None,
+            run: None,
+            output: None,
+            finished: None,
+        }
     }
 
     /// Each phase that began, with how long it lasted; the last one lasts until `finished`, or `now`.
@@ -141,9 +157,20 @@ impl Times {
             (Phase::Run, self.run),
             (Phase::Output, self.output),
         ];
-        let begun: Vec<_> = begun.into_iter().filter_map(|(phase, at)| Some((phase, at?))).collect();
-        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([self.finished.unwrap_or(now)]);
-        begun.iter().zip(ends).map(|((phase, from), to)| (*phase, to.since(*from))).collect()
+        let begun: Vec<_> = begun
+            .into_iter()
+            .filter_map(|(phase, at)| Some((phase, at?)))
+            .collect();
+        let ends = begun
+            .iter()
+            .skip(1)
+            .map(|(_, at)| *at)
+            .chain([self.finished.unwrap_or(now)]);
+        begun
+            .iter()
+            .zip(ends)
+            .map(|((phase, from), to)| (*phase, to.since(*from)))
+            .collect()
     }
 }
 
@@ -275,7 +302,13 @@ pub const MAX_ATTEMPTS: u32 = 2;
 impl Invocation {
     /// A new one, waiting.
     #[must_use]
-    pub fn new(id: InvocationId, function: String, trigger: Trigger, chain: Chain, now: Timestamp) -> Self {
+    pub fn new(
+        id: InvocationId,
+        function: String,
+        trigger: Trigger,
+        chain: Chain,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             function,
@@ -295,11 +328,21 @@ impl Invocation {
     }
 
     fn refuse(&self, step: &'static str) -> TransitionError {
-        TransitionError { id: self.id, state: self.state, phase: self.phase, step }
+        TransitionError {
+            id: self.id,
+            state: self.state,
+            phase: self.phase,
+            step,
+        }
     }
 
     /// Pending → Running.
-    pub fn begin(&mut self, gpu: Option<GpuLease>, log: String, now: Timestamp) -> Result<(), TransitionError> {
+    pub fn begin(
+        &mut self,
+        gpu: Option<GpuLease>,
+        log: String,
+        now: Timestamp,
+    ) -> Result<(), TransitionError> {
         if self.state != State::Pending {
             return Err(self.refuse("begin"));
         }
@@ -330,7 +373,12 @@ impl Invocation {
     }
 
     /// The end, from any state that is not final; only a running job can succeed.
-    pub fn finish(&mut self, outcome: Outcome, leavings: Leavings, now: Timestamp) -> Result<(), TransitionError> {
+    pub fn finish(
+        &mut self,
+        outcome: Outcome,
+        leavings: Leavings,
+        now: Timestamp,
+    ) -> Result<(), TransitionError> {
         let begun = self.state == State::Running;
         if self.state.is_final() || (outcome == Outcome::Succeeded && !begun) {
             return Err(self.refuse("finish"));
@@ -352,8 +400,18 @@ impl Invocation {
             return Err(self.refuse("recover"));
         }
         if self.attempt >= MAX_ATTEMPTS {
-            let error = format!("scheduler restarted while the job ran, {} times", self.attempt);
-            self.finish(Outcome::Failed { exit_code: None, error }, Leavings::default(), now)?;
+            let error = format!(
+                "scheduler restarted while the job ran, {} times",
+                self.attempt
+            );
+            self.finish(
+                Outcome::Failed {
+                    exit_code: None,
+                    error,
+                },
+                Leavings::default(),
+                now,
+            )?;
             return Ok(Recovery::GivenUp);
         }
         self.state = State::Pending;
@@ -381,23 +439,41 @@ mod tests {
             etag: "etag".into(),
             event_id: format!("{id:016X}"),
         };
-        Invocation::new(InvocationId(id), function.into(), trigger, Chain(vec![function.into()]), at(id))
+        Invocation::new(
+            InvocationId(id),
+            function.into(),
+            trigger,
+            Chain(vec![function.into()]),
+            at(id),
+        )
     }
 
     fn failed() -> Outcome {
-        Outcome::Failed { exit_code: Some(3), error: "script exited with 3".into() }
+        Outcome::Failed {
+            exit_code: Some(3),
+            error: "script exited with 3".into(),
+        }
     }
 
     #[test]
     fn a_job_goes_through_its_phases() {
         let mut i = invocation(1, "f", "a");
         i.begin(None, "logs/1.log".into(), at(11)).unwrap();
-        for (n, phase) in [Phase::Input, Phase::Start, Phase::Run, Phase::Output].into_iter().enumerate() {
+        for (n, phase) in [Phase::Input, Phase::Start, Phase::Run, Phase::Output]
+            .into_iter()
+            .enumerate()
+        {
             i.advance(phase, at(12 + n as i64)).unwrap();
         }
-        i.finish(Outcome::Succeeded, Leavings::default(), at(20)).unwrap();
+        i.finish(Outcome::Succeeded, Leavings::default(), at(20))
+            .unwrap();
         assert_eq!((i.state, i.exit_code), (State::Succeeded, Some(0)));
-        let spans: Vec<u128> = i.times.durations(at(99)).iter().map(|(_, d)| d.as_micros()).collect();
+        let spans: Vec<u128> = i
+            .times
+            .durations(at(99))
+            .iter()
+            .map(|(_, d)| d.as_micros())
+            .collect();
         assert_eq!(spans, [10, 1, 1, 1, 1, 5]);
     }
 
@@ -405,13 +481,19 @@ mod tests {
     fn steps_out_of_order_are_refused() {
         let mut i = invocation(1, "f", "a");
         assert!(i.advance(Phase::Run, at(2)).is_err());
-        assert!(i.finish(Outcome::Succeeded, Leavings::default(), at(2)).is_err());
+        assert!(
+            i.finish(Outcome::Succeeded, Leavings::default(), at(2))
+                .is_err()
+        );
         i.begin(None, String::new(), at(2)).unwrap();
         assert!(i.begin(None, String::new(), at(3)).is_err());
         i.advance(Phase::Run, at(3)).unwrap();
         assert!(i.advance(Phase::Input, at(4)).is_err());
         i.finish(failed(), Leavings::default(), at(5)).unwrap();
-        assert!(i.finish(Outcome::Cancelled, Leavings::default(), at(6)).is_err());
+        assert!(
+            i.finish(Outcome::Cancelled, Leavings::default(), at(6))
+                .is_err()
+        );
         assert!(i.recover(at(7)).is_err());
         assert_eq!((i.state, i.exit_code), (State::Failed, Some(3)));
     }

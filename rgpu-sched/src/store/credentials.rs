@@ -20,7 +20,9 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,7 +39,10 @@ const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 impl Credentials {
     /// Reads the pair in `path`; makes a random one there if the file does not exist.
     pub fn load_or_create(path: &Path) -> Result<Self, CredentialsError> {
-        let failed = |message: String| CredentialsError { path: path.to_owned(), message };
+        let failed = |message: String| CredentialsError {
+            path: path.to_owned(),
+            message,
+        };
         match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| failed(e.to_string())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -50,17 +55,34 @@ impl Credentials {
     }
 
     fn random() -> io::Result<Self> {
-        let mut bytes = [0; 60];
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        let mut text = bytes.iter().map(|b| char::from(LETTERS[usize::from(b % 32)]));
-        let access_key = text.by_ref().take(20).collect();
-        Ok(Self { access_key, secret_key: text.collect() })
+        Ok(Self {
+            access_key: random_text(20)?,
+            secret_key: random_text(40)?,
+        })
+    }
+
+    /// A short random name.
+    pub(crate) fn random_tag() -> io::Result<String> {
+        random_text(12)
     }
 
     fn write(&self, path: &Path) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)
     }
+}
+
+fn random_text(length: usize) -> io::Result<String> {
+    let mut bytes = vec![0; length];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes
+        .iter()
+        .map(|b| char::from(LETTERS[usize::from(b % 32)]))
+        .collect())
 }
 
 #[cfg(test)]
@@ -75,7 +97,10 @@ mod tests {
         let first = Credentials::load_or_create(&path).unwrap();
         assert_eq!((first.access_key.len(), first.secret_key.len()), (20, 40));
         assert_eq!(Credentials::load_or_create(&path).unwrap(), first);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert!(!format!("{first:?}").contains(&first.secret_key));
         std::fs::write(&path, "not json").unwrap();
         assert!(Credentials::load_or_create(&path).is_err());

@@ -59,8 +59,13 @@ pub struct ObjectEvent {
 }
 
 /// What S3 leaves bare in the keys of its notifications; a space becomes `+`.
-const KEY_SET: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b' ');
+const KEY_SET: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'*')
+    .remove(b' ');
 
 impl ObjectEvent {
     /// The event's name in notifications and in the database.
@@ -72,7 +77,9 @@ impl ObjectEvent {
     /// The notification as S3 sends it. `EventName` and `Key` are what MinIO, OSCAR's default store, adds.
     #[must_use]
     pub fn to_json(&self, region: &str) -> Value {
-        let key = utf8_percent_encode(&self.key, KEY_SET).to_string().replace(' ', "+");
+        let key = utf8_percent_encode(&self.key, KEY_SET)
+            .to_string()
+            .replace(' ', "+");
         let name = self.creation.as_str();
         json!({
             "EventName": format!("s3:ObjectCreated:{name}"),

@@ -42,15 +42,26 @@ impl Events {
     fn next_sequencer(&self, now: Timestamp) -> u64 {
         let now = u64::try_from(now.as_micros()).unwrap_or(0);
         let step = |last: u64| Some(now.max(last.saturating_add(1)));
-        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).unwrap_or_else(|l| l);
+        let last = self
+            .last
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
+            .unwrap_or_else(|l| l);
         now.max(last.saturating_add(1))
     }
 
     /// Sends the event and waits until it is recorded.
     async fn send(&self, event: ObjectEvent) -> S3Result<()> {
         let (accepted, recorded) = oneshot::channel();
-        let refused = || s3_error!(ServiceUnavailable, "the object is stored but its event was not; upload it again");
-        self.notices.send(Notice { event, accepted }).await.map_err(|_| refused())?;
+        let refused = || {
+            s3_error!(
+                ServiceUnavailable,
+                "the object is stored but its event was not; upload it again"
+            )
+        };
+        self.notices
+            .send(Notice { event, accepted })
+            .await
+            .map_err(|_| refused())?;
         recorded.await.map_err(|_| refused())
     }
 }
@@ -71,8 +82,16 @@ impl Draft {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             creation,
-            source: req.extensions.get::<Peer>().map(|p| p.0.ip().to_string()).unwrap_or_default(),
-            principal: req.credentials.as_ref().map(|c| c.access_key.clone()).unwrap_or_default(),
+            source: req
+                .extensions
+                .get::<Peer>()
+                .map(|p| p.0.ip().to_string())
+                .unwrap_or_default(),
+            principal: req
+                .credentials
+                .as_ref()
+                .map(|c| c.access_key.clone())
+                .unwrap_or_default(),
             chain: req.extensions.get::<Chain>().cloned().unwrap_or_default(),
         }
     }
@@ -88,7 +107,14 @@ fn bad_key(error: KeyError) -> S3Error {
 
 impl Guard {
     pub(crate) fn new(files: FileSystem, root: PathBuf, notices: Notices) -> Self {
-        Self { files: Arc::new(files), root, events: Arc::new(Events { notices, last: AtomicU64::new(0) }) }
+        Self {
+            files: Arc::new(files),
+            root,
+            events: Arc::new(Events {
+                notices,
+                last: AtomicU64::new(0),
+            }),
+        }
     }
 
     fn bucket_path(&self, bucket: &str) -> S3Result<PathBuf> {
@@ -101,7 +127,11 @@ impl Guard {
 
     async fn existing_bucket(&self, bucket: &str) -> S3Result<PathBuf> {
         let path = self.bucket_path(bucket)?;
-        if is_dir(&path).await { Ok(path) } else { Err(s3_error!(NoSuchBucket)) }
+        if is_dir(&path).await {
+            Ok(path)
+        } else {
+            Err(s3_error!(NoSuchBucket))
+        }
     }
 
     /// The file that an existing object lives in; folders are not objects.
@@ -109,7 +139,11 @@ impl Guard {
         check_key(bucket, key, Access::Whole).map_err(bad_key)?;
         let path = self.existing_bucket(bucket).await?.join(key);
         let is_file = tokio::fs::metadata(&path).await.is_ok_and(|m| m.is_file());
-        if is_file && !key.ends_with('/') { Ok(path) } else { Err(s3_error!(NoSuchKey)) }
+        if is_file && !key.ends_with('/') {
+            Ok(path)
+        } else {
+            Err(s3_error!(NoSuchKey))
+        }
     }
 
     /// The file that an object is about to be written to. A folder cannot be both a folder and an object.
@@ -138,26 +172,60 @@ impl Guard {
 
     async fn copy_source(&self, source: &CopySource) -> S3Result<()> {
         match source {
-            CopySource::Bucket { bucket, key, .. } => self.existing_object(bucket, key).await.map(drop),
-            _ => Err(s3_error!(NotImplemented, "only bucket/key copy sources exist here")),
+            CopySource::Bucket { bucket, key, .. } => {
+                self.existing_object(bucket, key).await.map(drop)
+            }
+            _ => Err(s3_error!(
+                NotImplemented,
+                "only bucket/key copy sources exist here"
+            )),
         }
     }
 }
 
-async fn send_created(events: &Events, root: &Path, draft: Draft, etag: Option<ETag>) -> S3Result<()> {
-    let Draft { bucket, key, creation, source, principal, chain } = draft;
+async fn send_created(
+    events: &Events,
+    root: &Path,
+    draft: Draft,
+    etag: Option<ETag>,
+) -> S3Result<()> {
+    let Draft {
+        bucket,
+        key,
+        creation,
+        source,
+        principal,
+        chain,
+    } = draft;
     if key.ends_with('/') {
         return Ok(());
     }
-    let size = tokio::fs::metadata(root.join(&bucket).join(&key)).await.map_err(S3Error::internal_error)?.len();
+    let size = tokio::fs::metadata(root.join(&bucket).join(&key))
+        .await
+        .map_err(S3Error::internal_error)?
+        .len();
     let time = Timestamp::now();
     let sequencer = events.next_sequencer(time);
     let etag = etag.map(ETag::into_value).unwrap_or_default();
-    events.send(ObjectEvent { bucket, key, size, etag, creation, time, sequencer, source, principal, chain }).await
+    events
+        .send(ObjectEvent {
+            bucket,
+            key,
+            size,
+            etag,
+            creation,
+            time,
+            sequencer,
+            source,
+            principal,
+            chain,
+        })
+        .await
 }
 
 fn conflict(name: &str, why: &str) -> S3Error {
-    let message = format!("`{name}` {why}; this store keeps objects as files, so one name cannot be both");
+    let message =
+        format!("`{name}` {why}; this store keeps objects as files, so one name cannot be both");
     S3Error::with_message(S3ErrorCode::InvalidArgument, message)
 }
 
@@ -173,24 +241,34 @@ async fn remove_empty_tree(path: PathBuf) -> bool {
         }
         std::fs::remove_dir(path)
     }
-    !holds_file(path.clone()).await && tokio::task::spawn_blocking(move || remove(&path).is_ok()).await.unwrap_or(false)
+    !holds_file(path.clone()).await
+        && tokio::task::spawn_blocking(move || remove(&path).is_ok())
+            .await
+            .unwrap_or(false)
 }
 
 /// Whether any file lies below `path`.
 async fn holds_file(path: PathBuf) -> bool {
     fn any(path: &Path) -> bool {
-        let Ok(entries) = std::fs::read_dir(path) else { return false };
+        let Ok(entries) = std::fs::read_dir(path) else {
+            return false;
+        };
         entries.flatten().any(|e| match e.file_type() {
             Ok(t) if t.is_dir() => any(&e.path()),
             _ => true,
         })
     }
-    tokio::task::spawn_blocking(move || any(&path)).await.unwrap_or(true)
+    tokio::task::spawn_blocking(move || any(&path))
+        .await
+        .unwrap_or(true)
 }
 
 #[async_trait::async_trait]
 impl S3 for Guard {
-    async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+    async fn create_bucket(
+        &self,
+        req: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
         let path = self.bucket_path(&req.input.bucket)?;
         if is_dir(&path).await {
             return Err(s3_error!(BucketAlreadyOwnedByYou));
@@ -198,7 +276,10 @@ impl S3 for Guard {
         self.files.create_bucket(req).await
     }
 
-    async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
+    async fn delete_bucket(
+        &self,
+        req: S3Request<DeleteBucketInput>,
+    ) -> S3Result<S3Response<DeleteBucketOutput>> {
         let path = self.existing_bucket(&req.input.bucket).await?;
         if holds_file(path).await {
             return Err(s3_error!(BucketNotEmpty));
@@ -206,7 +287,10 @@ impl S3 for Guard {
         self.files.delete_bucket(req).await
     }
 
-    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(
+        &self,
+        req: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
         self.existing_bucket(&req.input.bucket).await?;
         self.files.head_bucket(req).await
     }
@@ -219,11 +303,17 @@ impl S3 for Guard {
         self.files.get_bucket_location(req).await
     }
 
-    async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+    async fn list_buckets(
+        &self,
+        req: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
         self.files.list_buckets(req).await
     }
 
-    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+    async fn list_objects(
+        &self,
+        req: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
         self.existing_bucket(&req.input.bucket).await?;
         self.files.list_objects(req).await
     }
@@ -236,21 +326,32 @@ impl S3 for Guard {
         self.files.list_objects_v2(req).await
     }
 
-    async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.existing_object(&req.input.bucket, &req.input.key).await?;
+    async fn get_object(
+        &self,
+        req: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        self.existing_object(&req.input.bucket, &req.input.key)
+            .await?;
         self.files.get_object(req).await
     }
 
-    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+    async fn head_object(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
         if req.input.key.ends_with('/') {
             check_key(&req.input.bucket, &req.input.key, Access::Whole).map_err(bad_key)?;
         } else {
-            self.existing_object(&req.input.bucket, &req.input.key).await?;
+            self.existing_object(&req.input.bucket, &req.input.key)
+                .await?;
         }
         self.files.head_object(req).await
     }
 
-    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+    async fn delete_object(
+        &self,
+        req: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let (bucket, key) = (&req.input.bucket, &req.input.key);
         check_key(bucket, key, Access::Whole).map_err(bad_key)?;
         let path = self.existing_bucket(bucket).await?.join(key);
@@ -273,16 +374,27 @@ impl S3 for Guard {
                 folders.push(object.key.clone());
             }
         }
-        req.input.delete.objects.retain(|o| !folders.contains(&o.key));
+        req.input
+            .delete
+            .objects
+            .retain(|o| !folders.contains(&o.key));
         let mut response = self.files.delete_objects(req).await?;
-        let gone = folders.into_iter().map(|key| DeletedObject { key: Some(key), ..Default::default() });
+        let gone = folders.into_iter().map(|key| DeletedObject {
+            key: Some(key),
+            ..Default::default()
+        });
         response.output.deleted.get_or_insert_default().extend(gone);
         Ok(response)
     }
 
-    async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        req: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         let draft = Draft::of(&req, &req.input.bucket, &req.input.key, Creation::Put);
-        let path = self.destination(&draft.bucket, &draft.key, Access::Whole).await?;
+        let path = self
+            .destination(&draft.bucket, &draft.key, Access::Whole)
+            .await?;
         let response = match self.files.put_object(req).await {
             Err(e) if *e.code() == S3ErrorCode::BadDigest => {
                 // s3s-fs finds the damage after it has put the file in its place.
@@ -295,16 +407,30 @@ impl S3 for Guard {
         Ok(response)
     }
 
-    async fn post_object(&self, _req: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
-        Err(s3_error!(NotImplemented, "uploads by browser form are not supported; use PUT"))
+    async fn post_object(
+        &self,
+        _req: S3Request<PostObjectInput>,
+    ) -> S3Result<S3Response<PostObjectOutput>> {
+        Err(s3_error!(
+            NotImplemented,
+            "uploads by browser form are not supported; use PUT"
+        ))
     }
 
-    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+    async fn copy_object(
+        &self,
+        req: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
         self.copy_source(&req.input.copy_source).await?;
         let draft = Draft::of(&req, &req.input.bucket, &req.input.key, Creation::Copy);
-        self.destination(&draft.bucket, &draft.key, Access::Whole).await?;
+        self.destination(&draft.bucket, &draft.key, Access::Whole)
+            .await?;
         let response = self.files.copy_object(req).await?;
-        let etag = response.output.copy_object_result.as_ref().and_then(|r| r.e_tag.clone());
+        let etag = response
+            .output
+            .copy_object_result
+            .as_ref()
+            .and_then(|r| r.e_tag.clone());
         self.created(draft, etag).await?;
         Ok(response)
     }
@@ -314,14 +440,22 @@ impl S3 for Guard {
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         if req.input.key.ends_with('/') {
-            return Err(s3_error!(InvalidArgument, "a folder cannot be uploaded in parts"));
+            return Err(s3_error!(
+                InvalidArgument,
+                "a folder cannot be uploaded in parts"
+            ));
         }
-        self.destination(&req.input.bucket, &req.input.key, Access::InParts).await?;
+        self.destination(&req.input.bucket, &req.input.key, Access::InParts)
+            .await?;
         self.files.create_multipart_upload(req).await
     }
 
-    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        self.destination(&req.input.bucket, &req.input.key, Access::InParts).await?;
+    async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        self.destination(&req.input.bucket, &req.input.key, Access::InParts)
+            .await?;
         check_upload(&req.input.upload_id)?;
         self.files.upload_part(req).await
     }
@@ -331,12 +465,16 @@ impl S3 for Guard {
         req: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
         self.copy_source(&req.input.copy_source).await?;
-        self.destination(&req.input.bucket, &req.input.key, Access::InParts).await?;
+        self.destination(&req.input.bucket, &req.input.key, Access::InParts)
+            .await?;
         check_upload(&req.input.upload_id)?;
         self.files.upload_part_copy(req).await
     }
 
-    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+    async fn list_parts(
+        &self,
+        req: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
         self.existing_bucket(&req.input.bucket).await?;
         check_upload(&req.input.upload_id)?;
         self.files.list_parts(req).await
@@ -346,8 +484,14 @@ impl S3 for Guard {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let draft = Draft::of(&req, &req.input.bucket, &req.input.key, Creation::CompleteMultipartUpload);
-        self.destination(&draft.bucket, &draft.key, Access::InParts).await?;
+        let draft = Draft::of(
+            &req,
+            &req.input.bucket,
+            &req.input.key,
+            Creation::CompleteMultipartUpload,
+        );
+        self.destination(&draft.bucket, &draft.key, Access::InParts)
+            .await?;
         check_upload(&req.input.upload_id)?;
         let mut response = self.files.complete_multipart_upload(req).await?;
         let Some(finish) = response.output.future.take() else {
@@ -377,5 +521,9 @@ impl S3 for Guard {
 /// Upload ids become parts of file names.
 fn check_upload(id: &str) -> S3Result<()> {
     let fits = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if fits { Ok(()) } else { Err(s3_error!(NoSuchUpload)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(s3_error!(NoSuchUpload))
+    }
 }

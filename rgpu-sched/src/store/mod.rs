@@ -71,24 +71,42 @@ pub struct Store {
 impl Store {
     /// Opens the folder and listens. Events go to `notices`, and each upload waits for its own to be accepted.
     pub async fn start(config: StoreConfig, notices: Notices) -> Result<Self, StoreError> {
-        let StoreConfig { listen, root, credentials } = config;
-        let unusable = |message: String| StoreError::Folder { path: root.clone(), message };
+        let StoreConfig {
+            listen,
+            root,
+            credentials,
+        } = config;
+        let unusable = |message: String| StoreError::Folder {
+            path: root.clone(),
+            message,
+        };
         std::fs::create_dir_all(&root).map_err(|e| unusable(e.to_string()))?;
         let root = root.canonicalize().map_err(|e| unusable(e.to_string()))?;
         let files = FileSystem::new(&root).map_err(|e| unusable(format!("{e:?}")))?;
         let guard = Guard::new(files, root, notices);
 
         let mut builder = S3ServiceBuilder::new(guard.clone());
-        builder.set_auth(SimpleAuth::from_single(credentials.access_key, credentials.secret_key));
+        builder.set_auth(SimpleAuth::from_single(
+            credentials.access_key,
+            credentials.secret_key,
+        ));
         builder.set_access(server::SignatureV4Only);
         let service = builder.build();
 
-        let refused = |source| StoreError::Listen { address: listen, source };
+        let refused = |source| StoreError::Listen {
+            address: listen,
+            source,
+        };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let stop = CancellationToken::new();
         let server = tokio::spawn(server::serve(listener, service, stop.clone()));
-        Ok(Self { address, guard, stop, server })
+        Ok(Self {
+            address,
+            guard,
+            stop,
+            server,
+        })
     }
 
     /// The address that it listens on.

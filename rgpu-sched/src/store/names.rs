@@ -8,7 +8,9 @@ pub(crate) enum KeyError {
     Empty,
     #[error("the key is longer than this store can hold")]
     TooLong,
-    #[error("keys may not start with a slash, nor hold `//`, `.` or `..` as a part, or a zero byte")]
+    #[error(
+        "keys may not start with a slash, nor hold `//`, `.` or `..` as a part, or a zero byte"
+    )]
     Parts,
 }
 
@@ -60,8 +62,24 @@ mod tests {
 
     #[test]
     fn refuses_what_could_leave_the_bucket() {
-        for key in ["../x", "a/../../x", "..", ".", "a/./b", "/etc/passwd", "a//b", "//", "/", "a/..", "a\0b"] {
-            assert_eq!(check_key("bucket", key, Access::Whole), Err(KeyError::Parts), "{key:?}");
+        for key in [
+            "../x",
+            "a/../../x",
+            "..",
+            ".",
+            "a/./b",
+            "/etc/passwd",
+            "a//b",
+            "//",
+            "/",
+            "a/..",
+            "a\0b",
+        ] {
+            assert_eq!(
+                check_key("bucket", key, Access::Whole),
+                Err(KeyError::Parts),
+                "{key:?}"
+            );
         }
         assert_eq!(check_key("bucket", "", Access::Whole), Err(KeyError::Empty));
         for key in ["a", "a/b.txt", "a/", "..a/b..", "a b/ü", "a\\..\\b"] {
@@ -71,7 +89,11 @@ mod tests {
 
     #[test]
     fn refuses_what_the_side_files_cannot_be_named_after() {
-        let longest = |access| (1..300).take_while(|n| check_key("echo", &"k".repeat(*n), access).is_ok()).count();
+        let longest = |access| {
+            (1..300)
+                .take_while(|n| check_key("echo", &"k".repeat(*n), access).is_ok())
+                .count()
+        };
         assert_eq!(longest(Access::Whole), 164);
         assert_eq!(longest(Access::InParts), 131);
     }

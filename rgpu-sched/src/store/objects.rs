@@ -48,9 +48,20 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// Creates the bucket unless it is there.
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), ObjectError>;
     /// Writes the object to a new file; returns its size and entity tag.
-    async fn download(&self, bucket: &str, key: &str, file: &Path) -> Result<(u64, String), ObjectError>;
+    async fn download(
+        &self,
+        bucket: &str,
+        key: &str,
+        file: &Path,
+    ) -> Result<(u64, String), ObjectError>;
     /// Makes an object of the file; returns its size. `chain` says which functions led to it.
-    async fn upload(&self, file: &Path, bucket: &str, key: &str, chain: &Chain) -> Result<u64, ObjectError>;
+    async fn upload(
+        &self,
+        file: &Path,
+        bucket: &str,
+        key: &str,
+        chain: &Chain,
+    ) -> Result<u64, ObjectError>;
 }
 
 fn request<T>(input: T) -> S3Request<T> {
@@ -72,8 +83,14 @@ fn failed(bucket: &str, key: &str, error: &s3s::S3Error) -> ObjectError {
     match error.code() {
         S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket => ObjectError::Missing { bucket, key },
         code => {
-            let message = error.message().map_or_else(|| code.as_str().to_owned(), str::to_owned);
-            ObjectError::Store { bucket, key, message }
+            let message = error
+                .message()
+                .map_or_else(|| code.as_str().to_owned(), str::to_owned);
+            ObjectError::Store {
+                bucket,
+                key,
+                message,
+            }
         }
     }
 }
@@ -81,45 +98,93 @@ fn failed(bucket: &str, key: &str, error: &s3s::S3Error) -> ObjectError {
 #[async_trait::async_trait]
 impl ObjectStore for Guard {
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), ObjectError> {
-        let input = CreateBucketInput { bucket: bucket.to_owned(), ..Default::default() };
+        let input = CreateBucketInput {
+            bucket: bucket.to_owned(),
+            ..Default::default()
+        };
         match self.create_bucket(request(input)).await {
             Ok(_) => Ok(()),
-            Err(e) if matches!(e.code(), S3ErrorCode::BucketAlreadyOwnedByYou | S3ErrorCode::BucketAlreadyExists) => {
+            Err(e)
+                if matches!(
+                    e.code(),
+                    S3ErrorCode::BucketAlreadyOwnedByYou | S3ErrorCode::BucketAlreadyExists
+                ) =>
+            {
                 Ok(())
             }
             Err(e) => Err(failed(bucket, "", &e)),
         }
     }
 
-    async fn download(&self, bucket: &str, key: &str, file: &Path) -> Result<(u64, String), ObjectError> {
-        let input = GetObjectInput { bucket: bucket.to_owned(), key: key.to_owned(), ..Default::default() };
-        let output = self.get_object(request(input)).await.map_err(|e| failed(bucket, key, &e))?.output;
-        let io = |source| ObjectError::File { path: file.to_owned(), source };
+    async fn download(
+        &self,
+        bucket: &str,
+        key: &str,
+        file: &Path,
+    ) -> Result<(u64, String), ObjectError> {
+        let input = GetObjectInput {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            ..Default::default()
+        };
+        let output = self
+            .get_object(request(input))
+            .await
+            .map_err(|e| failed(bucket, key, &e))?
+            .output;
+        let io = |source| ObjectError::File {
+            path: file.to_owned(),
+            source,
+        };
         let mut target = File::create_new(file).await.map_err(io)?;
         let mut size = 0;
         if let Some(body) = output.body {
             let mut reader = StreamReader::new(body.map_err(std::io::Error::other));
-            size = tokio::io::copy(&mut reader, &mut target).await.map_err(io)?;
+            size = tokio::io::copy(&mut reader, &mut target)
+                .await
+                .map_err(io)?;
         }
         // Errors of delayed writes come with the flush.
-        tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(io)?;
-        Ok((size, output.e_tag.map(s3s::dto::ETag::into_value).unwrap_or_default()))
+        tokio::io::AsyncWriteExt::flush(&mut target)
+            .await
+            .map_err(io)?;
+        Ok((
+            size,
+            output
+                .e_tag
+                .map(s3s::dto::ETag::into_value)
+                .unwrap_or_default(),
+        ))
     }
 
-    async fn upload(&self, file: &Path, bucket: &str, key: &str, chain: &Chain) -> Result<u64, ObjectError> {
-        let io = |source| ObjectError::File { path: file.to_owned(), source };
+    async fn upload(
+        &self,
+        file: &Path,
+        bucket: &str,
+        key: &str,
+        chain: &Chain,
+    ) -> Result<u64, ObjectError> {
+        let io = |source| ObjectError::File {
+            path: file.to_owned(),
+            source,
+        };
         let source = File::open(file).await.map_err(io)?;
         let size = source.metadata().await.map_err(io)?.len();
         let input = PutObjectInput {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
-            body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(source, 256 << 10))),
+            body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(
+                source,
+                256 << 10,
+            ))),
             content_length: i64::try_from(size).ok(),
             ..Default::default()
         };
         let mut put = request(input);
         put.extensions.insert(chain.clone());
-        self.put_object(put).await.map_err(|e| failed(bucket, key, &e))?;
+        self.put_object(put)
+            .await
+            .map_err(|e| failed(bucket, key, &e))?;
         Ok(size)
     }
 }

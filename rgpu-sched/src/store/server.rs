@@ -32,9 +32,16 @@ impl S3Access for SignatureV4Only {
         if cx.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "every request must be signed"));
         }
-        let header = cx.headers().get("authorization").and_then(|v| v.to_str().ok());
+        let header = cx
+            .headers()
+            .get("authorization")
+            .and_then(|v| v.to_str().ok());
         let by_header = header.is_some_and(|v| v.starts_with("AWS4-"));
-        let by_query = header.is_none() && cx.uri().query().is_some_and(|q| q.contains("X-Amz-Signature="));
+        let by_query = header.is_none()
+            && cx
+                .uri()
+                .query()
+                .is_some_and(|q| q.contains("X-Amz-Signature="));
         if by_header || by_query {
             Ok(())
         } else {
@@ -46,7 +53,9 @@ impl S3Access for SignatureV4Only {
 /// Serves until `stop`, then lets transfers in flight end.
 pub(super) async fn serve(listener: TcpListener, service: S3Service, stop: CancellationToken) {
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -62,7 +71,13 @@ pub(super) async fn serve(listener: TcpListener, service: S3Service, stop: Cance
             }
         };
         socket.set_nodelay(true).ok();
-        let connection = http.serve_connection(TokioIo::new(socket), WithPeer { service: service.clone(), peer });
+        let connection = http.serve_connection(
+            TokioIo::new(socket),
+            WithPeer {
+                service: service.clone(),
+                peer,
+            },
+        );
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -70,7 +85,10 @@ pub(super) async fn serve(listener: TcpListener, service: S3Service, stop: Cance
             }
         });
     }
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("store: transfers were cut off at shutdown");
     }
 }

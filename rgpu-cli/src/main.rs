@@ -1,1 +1,58 @@
-fn main() {}
+//! The `rgpu` command: a thin front over the crates.
+
+mod address;
+mod cmd;
+mod control;
+mod libraries;
+mod log;
+mod size;
+
+use clap::{Parser, Subcommand};
+
+/// Use a GPU that is somewhere else, without changing the program.
+#[derive(Debug, Parser)]
+#[command(name = "rgpu", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rgpu serve                                   share this machine's GPU, or the software GPU
+  rgpu run --server tcp://gpu1:7461 -- ./saxpy run a program on a remote GPU
+  rgpu local -- ./saxpy                        run it on the software GPU, no server
+  rgpu smi                                     what GPUs there are and who uses them
+  rgpu up                                      GPU server, scheduler and object store, here";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a program on a remote GPU.
+    Run(cmd::run::Args),
+    /// Run a program on the software GPU, without a server.
+    Local(cmd::local::Args),
+    /// Share GPUs with other machines.
+    Serve(cmd::serve::Args),
+    /// Show GPUs, and who uses them.
+    Smi(cmd::smi::Args),
+    /// Serve one client; started by `serve`.
+    #[command(hide = true)]
+    Worker(cmd::worker::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => cmd::run::main(&args),
+        Command::Local(args) => cmd::local::main(&args),
+        Command::Serve(args) => cmd::serve::main(&args),
+        Command::Smi(args) => cmd::smi::main(&args),
+        Command::Worker(args) => cmd::worker::main(args),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rgpu: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

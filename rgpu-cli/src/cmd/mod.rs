@@ -1,0 +1,7 @@
+//! One file per subcommand.
+
+pub(crate) mod local;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod smi;
+pub(crate) mod worker;

@@ -1,0 +1,57 @@
+//! `rgpu run`: a program with the client library in front of it.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rgpu_transport::Url;
+
+use crate::address::{self, SERVER_VARIABLE};
+use crate::libraries::{self, Set};
+use crate::size;
+
+/// Run a program on a remote GPU.
+///
+/// The program finds a `libcuda.so.1` that forwards its CUDA calls to the server. Everything above the
+/// driver (cudart, cuBLAS, …) stays the program's own. Its exit status is that of the program.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]
+    #[arg(long, value_name = "URL", env = SERVER_VARIABLE)]
+    server: Option<Url>,
+    /// GPU memory to lease, such as 512Mi [default: the server's]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    memory: Option<u64>,
+    /// Write statistics of the CUDA calls to this file when the program ends
+    #[arg(long, value_name = "FILE")]
+    stats: Option<std::path::PathBuf>,
+    /// The program and its arguments
+    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
+    let folder = libraries::folder(Set::Client)?;
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    command.env(
+        "LD_LIBRARY_PATH",
+        libraries::before(&folder, "LD_LIBRARY_PATH"),
+    );
+    command.env(
+        "LD_PRELOAD",
+        libraries::before(&folder.join("libcuda.so.1"), "LD_PRELOAD"),
+    );
+    command.env(
+        SERVER_VARIABLE,
+        address::server(args.server.as_ref()).to_string(),
+    );
+    if let Some(memory) = args.memory {
+        command.env("RGPU_MEMORY", memory.to_string());
+    }
+    if let Some(stats) = &args.stats {
+        command.env("RGPU_STATS", std::path::absolute(stats)?);
+    }
+    let error = command.exec();
+    anyhow::bail!("cannot run {}: {error}", args.command[0].to_string_lossy())
+}

@@ -1,0 +1,35 @@
+//! Logging of commands that serve: to stderr, at `info` unless `RGPU_LOG` says otherwise.
+
+use std::fs::File;
+use std::sync::Mutex;
+
+use tracing_subscriber::EnvFilter;
+
+const VARIABLE: &str = "RGPU_LOG";
+
+fn filter() -> EnvFilter {
+    let set = std::env::var(VARIABLE).ok().filter(|set| !set.is_empty());
+    let directives = set.unwrap_or_else(|| "info".into());
+    EnvFilter::try_new(&directives).unwrap_or_else(|error| {
+        eprintln!("rgpu: {VARIABLE}={directives}: {error}; logging at info");
+        EnvFilter::new("info")
+    })
+}
+
+/// Logs to stderr.
+pub(crate) fn to_stderr() {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+/// Logs to `file`.
+pub(crate) fn to_file(file: File) {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_writer(Mutex::new(file))
+        .with_ansi(false)
+        .init();
+}

@@ -22,7 +22,7 @@ pub(crate) type Place = (Value, i32);
 /// Which memory a failing access was meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Window {
-    Global,
+    Generic,
     Shared,
     Local,
     Param,
@@ -31,7 +31,7 @@ pub(crate) enum Window {
 impl Window {
     fn translate(self) -> &'static str {
         match self {
-            Self::Global => "translate",
+            Self::Generic => "translate",
             Self::Shared => "translate_shared",
             Self::Local => "translate_local",
             Self::Param => "translate_param",
@@ -87,8 +87,8 @@ impl Emitter<'_, '_> {
         access: Access,
     ) -> Emit<Place> {
         let host = match space {
-            None => self.generic(address, access)?,
-            Some(StateSpace::Global | StateSpace::Const) => self.global(address, access)?,
+            // Host memory that kernels may use has global addresses outside the device window.
+            None | Some(StateSpace::Global | StateSpace::Const) => self.generic(address, access)?,
             Some(StateSpace::Shared | StateSpace::SharedCluster) => {
                 let (base, size) = (self.thread.shared, self.thread.shared_size);
                 self.windowed(Window::Shared, address, base, size, access)?
@@ -255,8 +255,8 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    /// Offset of a device address in the window, and whether the access lies inside and is aligned.
-    fn device_offset(&mut self, address: Value, width: u32) -> (Value, Value) {
+    /// Whether an access lies in the device window and is aligned.
+    fn in_device_window(&mut self, address: Value, width: u32) -> Value {
         let offset = self
             .b
             .ins()
@@ -269,31 +269,26 @@ impl Emitter<'_, '_> {
         };
         let limit_bits = i64::from(DEVICE_WINDOW_SIZE.ilog2()) - shift;
         let above = self.b.ins().ushr_imm_u(rotated, limit_bits);
-        let good = icmp_const(&mut self.b, IntCC::Equal, above, 0);
-        (offset, good)
+        icmp_const(&mut self.b, IntCC::Equal, above, 0)
     }
 
-    fn global(&mut self, address: Value, access: Access) -> Emit<Value> {
-        let (_, good) = self.device_offset(address, access.width);
-        self.require(good, Window::Global, address, access)?;
-        Ok(self.b.ins().iadd(address, self.thread.global_delta))
-    }
-
+    /// An address in the device window, or any other that the host can translate. What goes on is a device
+    /// address again, so that the access can add the distance to the host in its addressing mode.
     fn generic(&mut self, address: Value, access: Access) -> Emit<Value> {
-        let (_, good) = self.device_offset(address, access.width);
-        let host = self.b.ins().iadd(address, self.thread.global_delta);
+        let good = self.in_device_window(address, access.width);
         let slow = self.b.create_block();
         self.b.set_cold_block(slow);
         let next = self.b.create_block();
-        let result = self.b.append_block_param(next, types::I64);
+        let usable = self.b.append_block_param(next, types::I64);
         self.b
             .ins()
-            .brif(good, next, &[BlockArg::Value(host)], slow, &[]);
+            .brif(good, next, &[BlockArg::Value(address)], slow, &[]);
         self.b.switch_to_block(slow);
-        let translated = self.translate(Window::Global, address, access)?;
-        self.b.ins().jump(next, &[BlockArg::Value(translated)]);
+        let translated = self.translate(Window::Generic, address, access)?;
+        let back = self.b.ins().isub(translated, self.thread.global_delta);
+        self.b.ins().jump(next, &[BlockArg::Value(back)]);
         self.b.switch_to_block(next);
-        Ok(result)
+        Ok(self.b.ins().iadd(usable, self.thread.global_delta))
     }
 
     fn windowed(

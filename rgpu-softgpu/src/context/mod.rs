@@ -1,0 +1,235 @@
+//! Contexts.
+//!
+//! A context is alive or not, and poisoned or not. A kernel that faults poisons its context: from then on every
+//! call in it gives the same code. The primary context is one object for the whole process: a reset empties it,
+//! and the next use finds it fresh.
+
+mod limits;
+mod primary;
+mod stack;
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+
+use rgpu_proto::handle::{self, Id};
+
+use crate::driver::{self, Driver};
+use crate::status::{Result, Status, require};
+use crate::stream::{self, Order};
+use crate::work::Work;
+
+pub(crate) use limits::Limits;
+pub(crate) use primary::Primary;
+pub(crate) use stack::{
+    alive, current, current_handle, in_callback, pop, push, set_current,
+};
+
+/// Bits of a context's flags that may be set (`CU_CTX_FLAGS_MASK`).
+const FLAGS: u32 = 0xff;
+/// Scheduling bits of the flags, of which at most one may be set.
+const SCHEDULING: u32 = 7;
+/// Version of the context API.
+pub(crate) const API_VERSION: u32 = 3020;
+
+/// A context.
+#[derive(Debug)]
+pub(crate) struct Context {
+    id: u64,
+    handle: Id<handle::Context>,
+    primary: bool,
+    flags: AtomicU32,
+    alive: AtomicBool,
+    /// The code that poisoned the context; 0 while it is sound.
+    error: AtomicU32,
+    order: Order,
+    limits: Limits,
+    /// `CUfunc_cache` and `CUsharedconfig`: remembered, without effect.
+    pub(crate) cache_config: AtomicU32,
+    pub(crate) shared_config: AtomicU32,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Refuses flags that contradict each other or do not exist.
+pub(crate) fn check_flags(flags: u32) -> Result {
+    require(flags & !FLAGS == 0 && matches!(flags & SCHEDULING, 0 | 1 | 2 | 4))
+}
+
+/// Creates a context and makes it current on this thread.
+pub(crate) fn create(flags: u32) -> Result<*mut c_void> {
+    check_flags(flags)?;
+    let driver = driver::get()?;
+    let handle = driver.contexts.mint();
+    let context = Arc::new(Context::new(handle, false));
+    context.flags.store(flags, Ordering::Relaxed);
+    context.alive.store(true, Ordering::Release);
+    driver.contexts.insert(handle, context.clone());
+    stack::push_object(context);
+    Ok(handle.to_c())
+}
+
+/// Destroys a context that [`create`] made.
+pub(crate) fn destroy(handle: *mut c_void) -> Result {
+    let driver = driver::get()?;
+    let context = find(handle)?;
+    if context.primary {
+        return Err(Status::ERROR_INVALID_CONTEXT);
+    }
+    driver.contexts.remove(handle)?;
+    stack::pop_if_current(&context);
+    context.tear_down();
+    Ok(())
+}
+
+/// The context behind a handle.
+pub(crate) fn find(handle: *mut c_void) -> Result<Arc<Context>> {
+    let found = driver::get()?.contexts.get(handle);
+    found.map_err(|_| Status::ERROR_INVALID_CONTEXT)
+}
+
+/// The context behind a handle, or the current one for null.
+pub(crate) fn find_or_current(handle: *mut c_void) -> Result<Arc<Context>> {
+    if handle.is_null() {
+        return current();
+    }
+    let context = find(handle)?;
+    context.check()?;
+    Ok(context)
+}
+
+/// The handle of the context numbered `id`.
+pub(crate) fn handle_of(driver: &Driver, id: u64) -> Option<*mut c_void> {
+    let found = driver.contexts.find(|context| context.id == id)?;
+    Some(found.handle())
+}
+
+/// Waits for all work of the context numbered `id`, if it still exists.
+pub(crate) fn wait_for(id: u64) -> Result {
+    match driver::get()?.contexts.find(|context| context.id == id) {
+        Some(context) => context.synchronise(),
+        None => Ok(()),
+    }
+}
+
+impl Context {
+    fn new(handle: Id<handle::Context>, primary: bool) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            handle,
+            primary,
+            flags: AtomicU32::new(0),
+            alive: AtomicBool::new(false),
+            error: AtomicU32::new(0),
+            order: Order::new(),
+            limits: Limits::default(),
+            cache_config: AtomicU32::new(0),
+            shared_config: AtomicU32::new(0),
+        }
+    }
+
+    /// Never the same for two contexts of a process.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn handle(&self) -> *mut c_void {
+        self.handle.to_c()
+    }
+
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_flags(&self, flags: u32) -> Result {
+        check_flags(flags)?;
+        self.flags.store(flags, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn order(&self) -> &Order {
+        &self.order
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Fails if the context is gone or poisoned.
+    pub(crate) fn check(&self) -> Result {
+        if !self.alive.load(Ordering::Acquire) {
+            return Err(Status::ERROR_CONTEXT_IS_DESTROYED);
+        }
+        Status(self.error.load(Ordering::Acquire)).ok()
+    }
+
+    /// Leaves an error in the context, unless there is one.
+    pub(crate) fn poison(&self, status: Status) {
+        let poisoned =
+            self.error
+                .compare_exchange(0, status.0, Ordering::AcqRel, Ordering::Acquire);
+        if poisoned.is_ok() {
+            tracing::debug!(context = self.id, code = status.0, "context poisoned");
+        }
+    }
+
+    /// Work that runs only while the context is sound, and poisons it if it fails.
+    pub(crate) fn guarded(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> Result + Send + 'static,
+    ) -> Work {
+        let context = self.clone();
+        Box::new(move || {
+            if context.check().is_err() {
+                return;
+            }
+            let work = std::panic::AssertUnwindSafe(work);
+            match std::panic::catch_unwind(work) {
+                Ok(Ok(())) => {}
+                Ok(Err(status)) => context.poison(status),
+                Err(_) => context.poison(Status::ERROR_UNKNOWN),
+            }
+        })
+    }
+
+    /// Waits for all work of the context.
+    pub(crate) fn synchronise(&self) -> Result {
+        self.drain();
+        self.check()
+    }
+
+    /// Waits for all work of the context, sound or not, and shows what kernels printed.
+    pub(crate) fn drain(&self) {
+        for ticket in self.order.all() {
+            ticket.wait();
+        }
+        self.flush_output();
+    }
+
+    /// Shows what kernels printed.
+    pub(crate) fn flush_output(&self) {
+        if let Ok(driver) = driver::get() {
+            driver.executor.output().flush();
+        }
+    }
+
+    /// Ends the context and frees all that it holds.
+    fn tear_down(&self) {
+        self.drain();
+        self.alive.store(false, Ordering::Release);
+        stream::forget_per_thread(self.id);
+        let Ok(driver) = driver::get() else { return };
+        let id = self.id;
+        driver.streams.remove_where(|stream| stream.context().id() == id);
+        driver.events.remove_where(|event| event.context().id() == id);
+        driver.functions.remove_where(|function| function.context_id() == id);
+        let modules = driver.modules.remove_where(|module| module.context_id() == id);
+        for module in modules {
+            module.unload(driver);
+        }
+        driver.libraries.for_each(|library| library.forget_context(id));
+        driver.kernels.for_each(|kernel| kernel.forget_context(id));
+        driver.owners.free_all_of(driver, id);
+        self.error.store(0, Ordering::Release);
+    }
+}

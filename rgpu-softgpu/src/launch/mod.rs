@@ -1,0 +1,154 @@
+//! Launches: what is checked at the call, and what then runs in the stream.
+
+pub(crate) mod occupancy;
+mod params;
+
+use std::sync::{Arc, OnceLock};
+
+use rgpu_softgpu_exec::exec::{CancelToken, DEFAULT_STACK, Device, Launch, LaunchError, Options, Pool};
+
+use crate::device::limits;
+use crate::driver;
+use crate::module::Function;
+use crate::status::{Result, Status, of_trap, require};
+use crate::stream::Stream;
+use crate::work::spawn_quiet;
+
+pub(crate) use params::Arguments;
+
+/// Bytes of stack that compiled code takes where a GPU takes one: registers are saved on it too.
+const HOST_STACK: u64 = 4;
+
+/// How many threads run what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) dynamic_shared: u32,
+    /// Whether all blocks must be able to meet.
+    pub(crate) cooperative: bool,
+}
+
+impl Shape {
+    /// Threads of a block; fails if any dimension is not possible on the device.
+    fn check(&self) -> Result<u32> {
+        let fits = |sizes: [u32; 3], limits: [u32; 3]| {
+            let mut pairs = sizes.into_iter().zip(limits);
+            pairs.all(|(size, limit)| (1..=limit).contains(&size))
+        };
+        require(fits(self.grid, limits::GRID) && fits(self.block, limits::BLOCK))?;
+        let threads: u32 = self.block.iter().product();
+        require(threads <= limits::THREADS_PER_BLOCK)?;
+        Ok(threads)
+    }
+
+    fn blocks(&self) -> u64 {
+        self.grid.iter().map(|&size| u64::from(size)).product()
+    }
+}
+
+/// Launches a kernel.
+pub(crate) fn launch(
+    function: &Function,
+    shape: Shape,
+    arguments: Arguments,
+    stream: &Arc<Stream>,
+) -> Result {
+    if function.context_id() != stream.context().id() {
+        return Err(Status::ERROR_INVALID_HANDLE);
+    }
+    let threads = shape.check()?;
+    let signature = function.signature();
+    if signature.required().is_some_and(|required| required != shape.block) {
+        return Err(Status::ERROR_INVALID_VALUE);
+    }
+    if threads > signature.max_threads() {
+        return Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES);
+    }
+    let code = function.code()?;
+    require(shape.dynamic_shared <= function.max_dynamic_shared(&code))?;
+    if shape.cooperative {
+        let driver = driver::get()?;
+        let blocks = occupancy::blocks(function, threads, shape.dynamic_shared.into())?;
+        let most = u64::from(blocks) * u64::from(driver.device.multiprocessors());
+        if shape.blocks() > most {
+            return Err(Status::ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
+        }
+    }
+    let engine = engine()?;
+    if let Some(stack) = stream.context().limits().own_stack() {
+        engine.grow_stacks((stack * HOST_STACK).max(DEFAULT_STACK as u64) as usize);
+    }
+    let arguments = arguments.gather(signature)?;
+    stream.enqueue(move || {
+        let outcome = engine.launch(&Launch {
+            kernel: (*code).clone(),
+            grid: shape.grid,
+            block: shape.block,
+            dynamic_shared: shape.dynamic_shared,
+            params: &arguments,
+            cancel: CancelToken::new(),
+        });
+        outcome.map_err(|error| match error {
+            LaunchError::Fault(fault) => {
+                tracing::error!("{fault}");
+                of_trap(fault.trap)
+            }
+            LaunchError::Invalid(why) => {
+                tracing::error!(why, "a launch passed our checks but not the executor's");
+                Status::ERROR_UNKNOWN
+            }
+        })
+    });
+    Ok(())
+}
+
+/// What runs kernels: its threads start with the first launch.
+fn engine() -> Result<&'static Pool> {
+    static ENGINE: OnceLock<Result<Pool>> = OnceLock::new();
+    let start = || {
+        let device: Arc<Device> = driver::get()?.executor.clone();
+        // From a thread that takes no signals, because its threads inherit that.
+        let started = spawn_quiet("rgpu-start", move || Pool::new(device, Options::from_env()));
+        let pool = started.and_then(|thread| {
+            let failed = |_| Err(std::io::Error::other("the starting thread panicked"));
+            thread.join().unwrap_or_else(failed)
+        });
+        pool.map_err(|error| {
+            tracing::error!(%error, "no threads to run kernels on");
+            Status::ERROR_OPERATING_SYSTEM
+        })
+    };
+    ENGINE.get_or_init(start).as_ref().map_err(|status| *status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(grid: [u32; 3], block: [u32; 3]) -> Shape {
+        Shape {
+            grid,
+            block,
+            dynamic_shared: 0,
+            cooperative: false,
+        }
+    }
+
+    #[test]
+    fn shapes_beyond_the_device_are_invalid() {
+        assert_eq!(shape([i32::MAX as u32, 65_535, 65_535], [1024, 1, 1]).check(), Ok(1024));
+        assert_eq!(shape([1; 3], [8, 8, 16]).check(), Ok(1024));
+        for (grid, block) in [
+            ([0, 1, 1], [1, 1, 1]),
+            ([1, 1, 1], [1, 0, 1]),
+            ([1, 65_536, 1], [1, 1, 1]),
+            ([1, 1, 1], [1025, 1, 1]),
+            ([1, 1, 1], [1, 1, 65]),
+            ([1, 1, 1], [32, 33, 1]),
+        ] {
+            let refused = shape(grid, block).check();
+            assert_eq!(refused, Err(Status::ERROR_INVALID_VALUE), "{grid:?} {block:?}");
+        }
+    }
+}

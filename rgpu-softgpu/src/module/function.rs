@@ -1,0 +1,227 @@
+//! A kernel that can be launched: what is known of it, and what the program has set.
+
+use std::ffi::{CString, c_void};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use rgpu_ptx::ast;
+use rgpu_softgpu_exec::abi;
+
+use super::{Kernel, Module};
+use crate::context::{self, Context};
+use crate::device::{CAPABILITY, limits};
+use crate::driver;
+use crate::status::{Result, Status, require};
+
+/// What a kernel's text says before it is compiled.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    name: String,
+    /// The same for C; a name in PTX has no NUL.
+    c_name: CString,
+    /// Offset and size of each parameter.
+    params: Vec<(u64, u64)>,
+    params_size: u64,
+    /// `.maxntid`, or what it implies.
+    max_threads: u32,
+    /// `.reqntid`.
+    required: Option<[u32; 3]>,
+    /// `.maxnreg`.
+    max_registers: Option<u32>,
+    /// The number in `.target`.
+    arch: u32,
+}
+
+/// Registers of a thread in our reports. Compiled code has none; this many let a multiprocessor be full.
+const REGISTERS: u32 = 32;
+
+impl Signature {
+    pub(super) fn of(kernel: &ast::Function, arch: u32) -> Self {
+        let directives = &kernel.directives;
+        let bound = directives.reqntid.or(directives.maxntid);
+        let bound = bound.map(|[x, y, z]| x.saturating_mul(y).saturating_mul(z));
+        Self {
+            name: kernel.name.clone(),
+            c_name: CString::new(kernel.name.as_str()).unwrap_or_default(),
+            params: kernel.params.iter().map(|param| (param.offset, param.size)).collect(),
+            params_size: kernel.params_size(),
+            max_threads: bound.map_or(limits::THREADS_PER_BLOCK, |bound| {
+                bound.clamp(1, limits::THREADS_PER_BLOCK)
+            }),
+            required: directives.reqntid,
+            max_registers: directives.maxnreg,
+            arch,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn c_name(&self) -> &CString {
+        &self.c_name
+    }
+
+    /// Offset and size of each parameter.
+    pub(crate) fn params(&self) -> &[(u64, u64)] {
+        &self.params
+    }
+
+    /// Offset and size of a parameter.
+    pub(crate) fn param(&self, index: usize) -> Result<(u64, u64)> {
+        let found = self.params.get(index).copied();
+        found.ok_or(Status::ERROR_INVALID_VALUE)
+    }
+
+    pub(crate) fn params_size(&self) -> u64 {
+        self.params_size
+    }
+
+    pub(crate) fn max_threads(&self) -> u32 {
+        self.max_threads
+    }
+
+    pub(crate) fn required(&self) -> Option<[u32; 3]> {
+        self.required
+    }
+
+    pub(crate) fn registers(&self) -> u32 {
+        self.max_registers.map_or(REGISTERS, |most| most.clamp(1, REGISTERS))
+    }
+}
+
+/// What the program may set; a kernel of a library and its functions share it.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Most dynamic shared memory; negative while it is not set.
+    max_dynamic_shared: AtomicI32,
+    carveout: AtomicI32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_dynamic_shared: AtomicI32::new(-1),
+            carveout: AtomicI32::new(-1),
+        }
+    }
+}
+
+/// A kernel in a context.
+#[derive(Debug)]
+pub(crate) struct Function {
+    context: Arc<Context>,
+    module: Arc<Module>,
+    signature: Arc<Signature>,
+    settings: Arc<Settings>,
+}
+
+mod attribute {
+    pub(super) const MAX_THREADS_PER_BLOCK: u32 = 0;
+    pub(super) const SHARED_SIZE: u32 = 1;
+    pub(super) const CONST_SIZE: u32 = 2;
+    pub(super) const LOCAL_SIZE: u32 = 3;
+    pub(super) const REGISTERS: u32 = 4;
+    pub(super) const PTX_VERSION: u32 = 5;
+    pub(super) const BINARY_VERSION: u32 = 6;
+    pub(super) const CACHE_MODE_CA: u32 = 7;
+    pub(super) const MAX_DYNAMIC_SHARED: u32 = 8;
+    pub(super) const CARVEOUT: u32 = 9;
+    pub(super) const FIRST_OF_CLUSTER: u32 = 10;
+    pub(super) const LAST_OF_CLUSTER: u32 = 15;
+}
+
+/// The function behind a `CUfunction`, or behind a `CUkernel` in its place, as CUDA allows.
+pub(crate) fn resolve(handle: *mut c_void) -> Result<Arc<Function>> {
+    let driver = driver::get()?;
+    let context = context::current()?;
+    if let Ok(function) = driver.functions.get(handle) {
+        function.context.check()?;
+        return Ok(function);
+    }
+    let kernel: Arc<Kernel> = driver.kernels.get(handle)?;
+    driver.functions.get(kernel.function(&context)?)
+}
+
+impl Function {
+    pub(super) fn new(
+        context: Arc<Context>,
+        module: Arc<Module>,
+        signature: Arc<Signature>,
+        settings: Arc<Settings>,
+    ) -> Self {
+        Self {
+            context,
+            module,
+            signature,
+            settings,
+        }
+    }
+
+    pub(crate) fn context_id(&self) -> u64 {
+        self.context.id()
+    }
+
+    pub(crate) fn module(&self) -> &Arc<Module> {
+        &self.module
+    }
+
+    pub(crate) fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The code, compiled now if it was not yet.
+    pub(crate) fn code(&self) -> Result<Arc<abi::Kernel>> {
+        self.module.compile(self.signature.name())
+    }
+
+    /// Most dynamic shared memory that a launch may ask for.
+    pub(crate) fn max_dynamic_shared(&self, code: &abi::Kernel) -> u32 {
+        let set = self.settings.max_dynamic_shared.load(Ordering::Relaxed);
+        let default = limits::SHARED_PER_BLOCK.saturating_sub(code.static_shared);
+        u32::try_from(set).unwrap_or(default)
+    }
+
+    /// A `CUfunction_attribute`.
+    pub(crate) fn attribute(&self, wanted: u32) -> Result<i32> {
+        let value = match wanted {
+            attribute::MAX_THREADS_PER_BLOCK => self.signature.max_threads(),
+            attribute::SHARED_SIZE => self.code()?.static_shared,
+            attribute::CONST_SIZE => {
+                u32::try_from(self.module.constant_size()).unwrap_or(u32::MAX)
+            }
+            attribute::LOCAL_SIZE => self.code()?.local_size,
+            attribute::REGISTERS => self.signature.registers(),
+            attribute::PTX_VERSION => self.signature.arch,
+            attribute::BINARY_VERSION => u32::from(CAPABILITY.0 * 10 + CAPABILITY.1),
+            attribute::CACHE_MODE_CA => 0,
+            attribute::MAX_DYNAMIC_SHARED => self.max_dynamic_shared(&*self.code()?),
+            attribute::CARVEOUT => return Ok(self.settings.carveout.load(Ordering::Relaxed)),
+            attribute::FIRST_OF_CLUSTER..=attribute::LAST_OF_CLUSTER => 0,
+            _ => return Err(Status::ERROR_INVALID_VALUE),
+        };
+        Ok(i32::try_from(value).unwrap_or(i32::MAX))
+    }
+
+    /// Sets a `CUfunction_attribute`.
+    pub(crate) fn set_attribute(&self, wanted: u32, value: i32) -> Result {
+        match wanted {
+            attribute::MAX_DYNAMIC_SHARED => {
+                let room = limits::SHARED_PER_BLOCK_OPTIN.checked_sub(self.code()?.static_shared);
+                let fits = u32::try_from(value).is_ok_and(|value| room >= Some(value));
+                require(fits)?;
+                self.settings.max_dynamic_shared.store(value, Ordering::Relaxed);
+                Ok(())
+            }
+            attribute::CARVEOUT => {
+                require((-1..=100).contains(&value))?;
+                self.settings.carveout.store(value, Ordering::Relaxed);
+                Ok(())
+            }
+            attribute::FIRST_OF_CLUSTER..=attribute::LAST_OF_CLUSTER => {
+                Err(Status::ERROR_NOT_SUPPORTED)
+            }
+            _ => Err(Status::ERROR_INVALID_VALUE),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! From what a program hands over to parsed PTX.
+
+use std::ffi::c_void;
+use std::path::Path;
+use std::sync::Arc;
+
+use rgpu_fatbin::raw::{self, RawImage};
+use rgpu_fatbin::{Capability, Fatbin};
+use rgpu_ptx::ErrorKind;
+
+use super::Signature;
+use crate::device::CAPABILITY;
+use crate::status::{Result, Status};
+
+/// Why an image does not load: the code, and words for the log.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: Status, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<rgpu_fatbin::Error> for Refusal {
+    fn from(error: rgpu_fatbin::Error) -> Self {
+        let status = match error {
+            rgpu_fatbin::Error::NoImage(_) => Status::ERROR_NO_BINARY_FOR_GPU,
+            _ => Status::ERROR_INVALID_IMAGE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<rgpu_ptx::Error> for Refusal {
+    fn from(error: rgpu_ptx::Error) -> Self {
+        let status = match error.kind {
+            ErrorKind::Unsupported => Status::ERROR_UNSUPPORTED_PTX_VERSION,
+            ErrorKind::TooLarge => Status::ERROR_OUT_OF_MEMORY,
+            ErrorKind::Syntax | ErrorKind::Name | ErrorKind::Invalid => Status::ERROR_INVALID_PTX,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// Parsed PTX.
+#[derive(Debug)]
+pub(crate) struct Image {
+    module: rgpu_ptx::Module,
+    kernels: Vec<Arc<Signature>>,
+}
+
+impl Image {
+    /// Reads the image at `pointer`.
+    ///
+    /// # Safety
+    /// `pointer` is null or a module image as `cuModuleLoadData` takes it.
+    pub(crate) unsafe fn at(pointer: *const c_void) -> std::result::Result<Self, Refusal> {
+        if pointer.is_null() {
+            return Err(Refusal::new(Status::ERROR_INVALID_VALUE, "no image"));
+        }
+        // SAFETY: the caller's promise.
+        match unsafe { raw::image(pointer) }? {
+            RawImage::Ptx(text) => Self::parse(String::from_utf8_lossy(text).into_owned()),
+            RawImage::Elf(_) => Err(no_binary("a cubin holds machine code only")),
+            RawImage::Fatbin { main, prelinked } => Self::of_containers(main, &prelinked),
+        }
+    }
+
+    /// Reads the image in a file.
+    pub(crate) fn in_file(path: &Path) -> std::result::Result<Self, Refusal> {
+        let mut bytes = std::fs::read(path).map_err(|error| {
+            let message = format!("{}: {error}", path.display());
+            Refusal::new(Status::ERROR_FILE_NOT_FOUND, message)
+        })?;
+        // Text ends with a NUL in memory, but not in a file.
+        bytes.push(0);
+        match rgpu_fatbin::sniff(&bytes) {
+            Some(rgpu_fatbin::ImageKind::Fatbin) => Self::of_containers(&bytes, &[]),
+            Some(rgpu_fatbin::ImageKind::Elf) => {
+                Err(no_binary("a cubin holds machine code only"))
+            }
+            Some(rgpu_fatbin::ImageKind::Ptx) => {
+                bytes.pop();
+                Self::parse(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            _ => Err(Refusal::new(
+                Status::ERROR_INVALID_IMAGE,
+                "the file holds no module",
+            )),
+        }
+    }
+
+    fn of_containers(main: &[u8], prelinked: &[&[u8]]) -> std::result::Result<Self, Refusal> {
+        let device = Capability::new(CAPABILITY.0.into(), CAPABILITY.1.into());
+        let main = Fatbin::parse(main)?;
+        if let Some(entry) = main.select_ptx(device) {
+            return Self::parse(entry.ptx()?);
+        }
+        // A program of relocatable device code: its parts are what could be linked.
+        match prelinked {
+            [] => Err(rgpu_fatbin::Error::NoImage(device).into()),
+            [only] => Self::of_containers(only, &[]),
+            _ => Err(no_binary(
+                "relocatable device code of several source files cannot be linked",
+            )),
+        }
+    }
+
+    fn parse(text: String) -> std::result::Result<Self, Refusal> {
+        let module = rgpu_ptx::Module::parse(text)?;
+        let target = target_arch(&module.target);
+        let device = u32::from(CAPABILITY.0) * 10 + u32::from(CAPABILITY.1);
+        if target.is_none_or(|target| target > device) {
+            let message = format!(".target {} is not for sm_{device}", module.target);
+            return Err(Refusal::new(Status::ERROR_INVALID_PTX, message));
+        }
+        let arch = target.unwrap_or(device);
+        let kernels = module.kernels();
+        let kernels = kernels.map(|kernel| Arc::new(Signature::of(kernel, arch)));
+        Ok(Self {
+            kernels: kernels.collect(),
+            module,
+        })
+    }
+
+    /// The kernels, in the order of the text.
+    pub(crate) fn kernels(&self) -> &[Arc<Signature>] {
+        &self.kernels
+    }
+
+    /// The kernel of this name.
+    pub(crate) fn kernel(&self, name: &str) -> Result<&Arc<Signature>> {
+        let found = self.kernels.iter().find(|kernel| kernel.name() == name);
+        found.ok_or(Status::ERROR_NOT_FOUND)
+    }
+
+    /// The PTX.
+    pub(super) fn ptx(&self) -> &rgpu_ptx::Module {
+        &self.module
+    }
+}
+
+fn no_binary(message: &str) -> Refusal {
+    Refusal::new(Status::ERROR_NO_BINARY_FOR_GPU, message)
+}
+
+/// The number in `sm_80`, `sm_90a` or `sm_80, texmode_independent`.
+fn target_arch(target: &str) -> Option<u32> {
+    let number = target.trim().strip_prefix("sm_")?;
+    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+    number[..digits].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> Status {
+        Image::parse(text.to_owned()).unwrap_err().status
+    }
+
+    #[test]
+    fn targets_above_the_device_are_refused() {
+        assert_eq!(target_arch("sm_90a"), Some(90));
+        assert_eq!(target_arch("sm_52, texmode_independent"), Some(52));
+        assert_eq!(target_arch("compute_90"), None);
+        let text = ".version 8.7\n.target sm_100\n.address_size 64\n";
+        assert_eq!(refused(text), Status::ERROR_INVALID_PTX);
+    }
+
+    #[test]
+    fn bad_text_is_invalid_ptx() {
+        let text = ".version 8.0\n.target sm_90\n.address_size 64\nthis is no directive";
+        assert_eq!(refused(text), Status::ERROR_INVALID_PTX);
+    }
+
+    #[test]
+    fn machine_code_alone_is_no_binary_for_this_gpu() {
+        let mut builder = rgpu_fatbin::Builder::new();
+        builder.push_image(
+            rgpu_fatbin::Kind::ELF,
+            90,
+            rgpu_fatbin::Flags::ADDRESS_64,
+            b"\x7fELF...",
+        );
+        let bytes = builder.finish();
+        let refusal = Image::of_containers(&bytes, &[]).unwrap_err();
+        assert_eq!(refusal.status, Status::ERROR_NO_BINARY_FOR_GPU);
+    }
+}

@@ -1,0 +1,153 @@
+//! Who waits for whom among the streams of one context (CUDA C++ Programming Guide, "Implicit
+//! Synchronization"):
+//!
+//! | work put into | waits for |
+//! |---|---|
+//! | the legacy stream | the last of its own and of every blocking stream |
+//! | a blocking stream | the last of its own and of the legacy stream |
+//! | a non-blocking stream | the last of its own |
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::work::{Placed, Ticket, Work, place};
+
+/// Where work goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// The legacy default stream.
+    Legacy,
+    /// A stream that orders itself with the legacy one.
+    Blocking(u64),
+    /// A stream that does not.
+    NonBlocking(u64),
+}
+
+/// The order of one context.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The last ticket of every lane in which work may be pending.
+    last: Mutex<HashMap<Lane, Arc<Ticket>>>,
+    next_id: AtomicU64,
+}
+
+/// Lanes to remember before those that have ended are forgotten.
+const MANY: usize = 64;
+
+impl Order {
+    pub(crate) fn new() -> Self {
+        Self {
+            last: Mutex::new(HashMap::new()),
+            next_id: AtomicU64::new(super::LEGACY_ID + 1),
+        }
+    }
+
+    /// A number for a new stream.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Gives `work` its place in `lane`, behind `extra` too.
+    pub(crate) fn place(
+        &self,
+        lane: Lane,
+        extra: &[Arc<Ticket>],
+        work: Work,
+    ) -> (Arc<Ticket>, Placed) {
+        let mut last = self.lock();
+        if lane == Lane::Legacy || last.len() > MANY {
+            last.retain(|_, ticket| !ticket.is_done());
+        }
+        let mut after = waits_for(&last, lane);
+        after.extend_from_slice(extra);
+        let (ticket, placed) = place(&after, work);
+        last.insert(lane, ticket.clone());
+        (ticket, placed)
+    }
+
+    /// The tickets that new work in `lane` would wait for.
+    pub(crate) fn before(&self, lane: Lane) -> Vec<Arc<Ticket>> {
+        waits_for(&self.lock(), lane)
+    }
+
+    /// The tickets of all pending work.
+    pub(crate) fn all(&self) -> Vec<Arc<Ticket>> {
+        let mut last = self.lock();
+        last.retain(|_, ticket| !ticket.is_done());
+        last.values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lane, Arc<Ticket>>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn waits_for(last: &HashMap<Lane, Arc<Ticket>>, lane: Lane) -> Vec<Arc<Ticket>> {
+    let pending = |ticket: &&Arc<Ticket>| !ticket.is_done();
+    let of = |lane| last.get(&lane).filter(pending).cloned();
+    match lane {
+        Lane::Legacy => last
+            .iter()
+            .filter(|(lane, _)| !matches!(lane, Lane::NonBlocking(_)))
+            .map(|(_, ticket)| ticket)
+            .filter(pending)
+            .cloned()
+            .collect(),
+        Lane::Blocking(_) => of(lane).into_iter().chain(of(Lane::Legacy)).collect(),
+        Lane::NonBlocking(_) => of(lane).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// Work that ends when the sender is dropped or used.
+    fn held(order: &Order, lane: Lane) -> (Arc<Ticket>, Sender<()>) {
+        let (send, receive) = channel::<()>();
+        let (ticket, placed) = order.place(
+            lane,
+            &[],
+            Box::new(move || {
+                let _ = receive.recv();
+            }),
+        );
+        placed.start();
+        (ticket, send)
+    }
+
+    fn quick(order: &Order, lane: Lane) -> Arc<Ticket> {
+        let (ticket, placed) = order.place(lane, &[], Box::new(|| ()));
+        placed.start();
+        ticket
+    }
+
+    #[test]
+    fn the_legacy_stream_orders_itself_with_blocking_streams() {
+        let order = Order::new();
+        let (_, blocking) = held(&order, Lane::Blocking(2));
+        let legacy = quick(&order, Lane::Legacy);
+        let other = quick(&order, Lane::Blocking(3));
+        quick(&order, Lane::NonBlocking(4)).wait();
+        assert!(!legacy.is_done() && !other.is_done());
+        drop(blocking);
+        other.wait();
+        assert!(legacy.is_done());
+    }
+
+    #[test]
+    fn blocking_streams_do_not_wait_for_each_other() {
+        let order = Order::new();
+        let (first, hold) = held(&order, Lane::Blocking(2));
+        quick(&order, Lane::Blocking(3)).wait();
+        assert!(!first.is_done());
+        assert_eq!(order.before(Lane::Legacy).len(), 1);
+        drop(hold);
+        first.wait();
+        assert!(order.before(Lane::Legacy).is_empty());
+        assert!(order.all().is_empty());
+    }
+}

@@ -1,0 +1,124 @@
+//! The threads that carry out work: made when there is work and none is idle, kept a while for more.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Job;
+
+/// How long an idle thread waits for more work.
+const IDLE: Duration = Duration::from_secs(10);
+
+struct Threads {
+    state: Mutex<State>,
+    more: Condvar,
+}
+
+struct State {
+    /// Never longer than `idle`: each has a thread that is waking up for it.
+    ready: VecDeque<Arc<Job>>,
+    idle: usize,
+}
+
+static THREADS: Threads = Threads {
+    state: Mutex::new(State {
+        ready: VecDeque::new(),
+        idle: 0,
+    }),
+    more: Condvar::new(),
+};
+
+/// Runs `job` on a thread, at once.
+pub(super) fn run(job: Arc<Job>) {
+    let mut state = THREADS.lock();
+    if state.ready.len() < state.idle {
+        state.ready.push_back(job);
+        THREADS.more.notify_one();
+        return;
+    }
+    drop(state);
+    let spawned = spawn_quiet("rgpu-stream", {
+        let job = job.clone();
+        move || serve(job)
+    });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "no thread for device work: it runs where it was asked for");
+        serve_chain(job);
+    }
+}
+
+impl Threads {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job, or `None` after [`IDLE`] without one.
+    fn next(&self) -> Option<Arc<Job>> {
+        let mut state = self.lock();
+        state.idle += 1;
+        loop {
+            if let Some(job) = state.ready.pop_front() {
+                state.idle -= 1;
+                return Some(job);
+            }
+            let (again, wait) = self
+                .more
+                .wait_timeout(state, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = again;
+            if wait.timed_out() && state.ready.is_empty() {
+                state.idle -= 1;
+                return None;
+            }
+        }
+    }
+}
+
+fn serve(first: Arc<Job>) {
+    serve_chain(first);
+    while let Some(job) = THREADS.next() {
+        serve_chain(job);
+    }
+}
+
+/// Runs a job and, on the same thread, one of those that waited for it; the rest get threads of their own.
+fn serve_chain(first: Arc<Job>) {
+    let mut current = Some(first);
+    while let Some(job) = current.take() {
+        let mut ready = job.run().into_iter();
+        current = ready.next();
+        ready.for_each(run);
+    }
+}
+
+/// Starts a thread that takes no signals meant for the program.
+pub(crate) fn spawn_quiet<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    builder.spawn(move || {
+        block_signals();
+        body()
+    })
+}
+
+/// Blocks all signals but those that a fault of this very thread raises.
+fn block_signals() {
+    const FAULTS: [libc::c_int; 5] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGTRAP,
+    ];
+    // SAFETY: a zeroed sigset_t is a valid target of sigfillset; all pointers are to locals.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        for signal in FAULTS {
+            libc::sigdelset(&raw mut set, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+    }
+}

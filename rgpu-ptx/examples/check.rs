@@ -1,8 +1,8 @@
-//! Parses every body of the PTX files named on the command line and says what is wrong with them.
+//! Parses and validates every body of the PTX files named on the command line and says what is wrong with them.
 
 use std::{env, fs, process::ExitCode, time::Instant};
 
-use rgpu_ptx::Module;
+use rgpu_ptx::{Module, validate::validate};
 
 fn main() -> ExitCode {
     let mut bad = 0;
@@ -27,7 +27,11 @@ fn main() -> ExitCode {
         let indexed = start.elapsed();
         let (mut bodies, mut statements) = (0, 0);
         for function in module.functions.iter().filter(|f| f.body.is_some()) {
-            match function.parse_body(&module) {
+            let body = function.parse_body(&module).and_then(|body| {
+                validate(&module, function, &body)?;
+                Ok(body)
+            });
+            match body {
                 Ok(body) => {
                     bodies += 1;
                     statements += body.statements.len();

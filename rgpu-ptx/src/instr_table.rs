@@ -98,7 +98,7 @@ rows! {
     Testp = "testp" {Testp} [] (F32_64) [DPred, S0] 20 20;
 
     // Comparison and selection.
-    Set = "set" {Cmp} [BoolOp Ftz] (SET_DST, COMPARABLE) [D0, S1, S1, OptPred] 10 10;
+    Set = "set" {Cmp} [BoolOp Ftz] (SET_DST, SET_SRC) [D0, S1, S1, OptPred] 10 10;
     Setp = "setp" {Cmp} [BoolOp Ftz] (COMPARABLE) [DPredPair, S0, S0, OptPred] 10 10;
     Selp = "selp" {} [] (SELECTABLE) [D0, S0, S0, SPred] 10 10;
     Slct = "slct" {} [Ftz] (SELECTABLE, SLCT_KEY) [D0, S0, S0, S1] 10 10;
@@ -117,7 +117,7 @@ rows! {
 
     // Moves and conversions.
     Mov = "mov" {} [Vec] (ANY) [DMov, SMov] 10 10;
-    Cvt = "cvt" {} [Rounding Ftz Sat Satfinite Relu] (CVT, CVT) [DWide0, SWide1, OptS1, OptS1] 10 10;
+    Cvt = "cvt" {} [Rounding Ftz Sat Satfinite Relu] (CVT, CVT) [DWide0, SWide1, OptS1, OptRandom] 10 10;
     CvtPack = "cvt.pack" {Sat} [] (PACK_DST, INT32; BITS32) [DU32, SU32, SU32, OptSU32] 65 72;
     Cvta = "cvta" {Space} [To] (UINT32_64) [D0, SAddr0] 20 20;
     Isspacep = "isspacep" {Space} [] () [DPred, SPtr] 20 20;
@@ -135,7 +135,7 @@ rows! {
     Discard = "discard" {Level} [Space] () [Addr, ImmInt] 74 80;
     Applypriority = "applypriority" {Hints} [Space] () [Addr, ImmInt] 74 80;
     CreatePolicyFractional = "createpolicy.fractional" {Hints} [] (BITS64) [D0, OptSF32] 74 80;
-    CpAsync = "cp.async" {Cache Space Space2} [Hints] () [Addr, Addr, ImmInt, OptSU32, OptPolicy] 70 80;
+    CpAsync = "cp.async" {Cache Space Space2} [Hints] () [Addr, Addr, ImmInt, OptSrcSize, OptPolicy] 70 80;
     CpAsyncCommitGroup = "cp.async.commit_group" {} [] () [] 70 80;
     CpAsyncWaitGroup = "cp.async.wait_group" {} [] () [ImmInt] 70 80;
     CpAsyncWaitAll = "cp.async.wait_all" {} [] () [] 70 80;
@@ -248,6 +248,11 @@ pub const UNSUPPORTED: &[&str] = &[
 ];
 
 impl Opcode {
+    /// `vadd` to `vset`, whose third source comes with a second operation only.
+    pub fn is_scalar_video(self) -> bool {
+        (Self::Vadd..=Self::Vset).contains(&self)
+    }
+
     /// The facts of this opcode.
     pub fn row(self) -> &'static Row {
         &ROWS[self as usize]

@@ -12,6 +12,7 @@ pub mod module;
 mod parse;
 pub mod rules;
 pub mod types;
+pub mod validate;
 
 pub use error::{Error, ErrorKind, Span};
 pub use module::Module;

@@ -1,6 +1,10 @@
 //! The small languages of the instruction table: modifier classes, type sets, operand rules.
 
-use crate::types::ScalarType;
+use crate::{
+    ast::Instr,
+    instr_table::Opcode,
+    types::{AtomOp, CacheHint, Rounding, ScalarType, TypeKind},
+};
 
 /// A kind of modifier: which field of [`Modifiers`](crate::ast::Modifiers) a token sets. The row of
 /// an opcode lists those it may carry, so that one token (`and`, `cta`, `rn`) means one thing.
@@ -120,13 +124,14 @@ pub(crate) mod sets {
         PRED_B32 = Pred B32;
         PRED_U32 = Pred U32;
         COMPARABLE = + BITS16_64 + INT16_64 + F32_64 + HALVES;
+        SET_SRC = + INT16_64 + F32_64 + HALVES;
         SET_DST = U16 S16 U32 S32 F32 + HALVES;
         SELECTABLE = F32 F64 F16 Bf16 + BITS16_64 + INT16_64;
         SLCT_KEY = S32 F32;
         MEMORY = B8 B128 U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 + BITS16_64 + INT16_64;
         ANY = Pred + MEMORY;
         ATOM = B128 U32 S32 U64 S64 F32 F64 + BITS16_64 + HALVES;
-        CVT = U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 Tf32 B16 B32 E4m3x2 E5m2x2 E2m3x2 E3m2x2 E2m1x2 Ue8m0x2 + INT16_64;
+        CVT = U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 Tf32 E4m3x2 E5m2x2 E2m3x2 E3m2x2 E2m1x2 Ue8m0x2 + INT16_64;
         PACK_DST = U8 S8 U16 S16;
     }
 }
@@ -168,7 +173,11 @@ pub enum Rule {
     SWide1,
     SU32,
     OptSU32,
+    /// The random bits of `cvt.rs`.
+    OptRandom,
     OptSF32,
+    /// Bytes to copy, or the predicate to copy none (`cp.async`).
+    OptSrcSize,
     /// A predicate, perhaps negated.
     SPred,
     OptPred,
@@ -192,12 +201,50 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// May be left out.
-    pub const fn optional(self) -> bool {
-        use Rule::*;
-        matches!(
-            self,
-            OptD0Sink | OptS0 | OptS1 | OptSU32 | OptSF32 | OptPred | OptImmInt | OptPolicy
-        )
+    /// Whether the operand is there, given the modifiers.
+    pub fn presence(self, instr: &Instr) -> Presence {
+        let m = &instr.mods;
+        let when = |condition| {
+            if condition {
+                Presence::Needed
+            } else {
+                Presence::Absent
+            }
+        };
+        match (self, instr.op) {
+            (Self::OptPolicy, _) => when(m.hints.contains(&CacheHint::L2CacheHint)),
+            (Self::OptPred, _) => when(m.bool_op.is_some()),
+            (Self::OptSU32, Opcode::Shfl | Opcode::Vote) => when(m.sync),
+            (Self::OptSU32, Opcode::CvtPack) => when(m.types.len() == 3),
+            (Self::OptSU32, op) if op.is_scalar_video() => when(m.video.is_some()),
+            (Self::OptS0, Opcode::Atom) => when(m.atom == Some(AtomOp::Cas)),
+            // Two floats packed into one register; `.rs` adds random bits.
+            (Self::OptS1, _) => when(m.types.len() == 2 && packs_two(m.types[0], m.types[1])),
+            (Self::OptRandom, _) => when(m.rounding == Some(Rounding::Rs)),
+            (
+                Self::OptD0Sink
+                | Self::OptS0
+                | Self::OptSU32
+                | Self::OptSF32
+                | Self::OptImmInt
+                | Self::OptSrcSize,
+                _,
+            ) => Presence::Free,
+            _ => Presence::Needed,
+        }
     }
+}
+
+/// Does `cvt` to `to` read two values of type `from`?
+fn packs_two(to: ScalarType, from: ScalarType) -> bool {
+    to.kind() == TypeKind::Packed && from == ScalarType::F32
+}
+
+/// Whether an operand stands at a place of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    Needed,
+    Absent,
+    /// May be left out; those further left come first.
+    Free,
 }

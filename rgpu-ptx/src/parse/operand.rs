@@ -5,7 +5,7 @@ use super::{
     body::{Binding, BodyParser},
 };
 use crate::{
-    ast::{AddrBase, Address, Call, CallArg, CallTarget, FuncId, Operand, Part, Reg, Symbol},
+    ast::{AddrBase, Address, Call, CallArg, CallTarget, FuncId, Imm, Operand, Part, Reg, Symbol},
     error::{ErrorKind, Span},
     lexer::Tok,
     types::SpecialReg,
@@ -135,6 +135,9 @@ impl<'a> BodyParser<'a> {
             }
             Some(Binding::Symbol(symbol)) => {
                 self.cursor.bump();
+                if self.cursor.is(b'[') {
+                    return self.indexed(symbol);
+                }
                 let offset = self.cursor.offset()?;
                 Ok(Operand::Symbol { symbol, offset })
             }
@@ -144,6 +147,31 @@ impl<'a> BodyParser<'a> {
             }
             None => self.special(name, span),
         }
+    }
+
+    /// `array[3]`: the place of an element.
+    fn indexed(&mut self, symbol: Symbol) -> Result<Operand> {
+        let start = self.cursor.start();
+        self.cursor.expect(b'[')?;
+        let index = self.cursor.integer()?;
+        self.cursor.expect(b']')?;
+        let element = match symbol {
+            Symbol::Variable(id) => Some(&self.module.variables[id.index()]),
+            Symbol::Local(id) => Some(&self.body.vars[id.index()]),
+            Symbol::Param(_) | Symbol::Return(_) | Symbol::Function(_) => None,
+        };
+        let Some(variable) = element.filter(|v| v.dims.len() == 1) else {
+            let message = "only arrays of one dimension can be indexed";
+            return Err(self
+                .cursor
+                .error(ErrorKind::Invalid, self.cursor.since(start), message));
+        };
+        let size = i64::from(variable.ty.size()) * variable.vec.map_or(1, |v| v.lanes() as i64);
+        let base = AddrBase::Symbol(symbol);
+        Ok(Operand::Addr(Address {
+            base,
+            offset: index.wrapping_mul(size),
+        }))
     }
 
     /// A special register with its component, or `WARP_SZ`.
@@ -163,6 +191,9 @@ impl<'a> BodyParser<'a> {
             }
             _ => (name.to_owned(), span),
         };
+        if let Some(whole) = whole_special(name, &full.0) {
+            return Ok(whole);
+        }
         match SpecialReg::from_token(&full.0) {
             Some(special) => Ok(Operand::Special(special)),
             None => Err(self.unknown(
@@ -313,6 +344,20 @@ impl<'a> BodyParser<'a> {
             _ => Err(self.unknown(name, span)),
         }
     }
+}
+
+/// `%tid` as a vector of four, the last of them zero.
+fn whole_special(name: &str, full: &str) -> Option<Operand> {
+    let part = |c| SpecialReg::from_token(&format!("{name}.{c}")).map(Operand::Special);
+    if name != full {
+        return None;
+    }
+    Some(Operand::Vec(vec![
+        part("x")?,
+        part("y")?,
+        part("z")?,
+        Operand::Imm(Imm::Int(0)),
+    ]))
 }
 
 /// `b0`, `b3210`, `h10`

@@ -35,6 +35,10 @@ enum Command {
     Serve(cmd::serve::Args),
     /// Show GPUs, and who uses them.
     Smi(cmd::smi::Args),
+    /// Start GPU server, scheduler and object store on this machine.
+    Up(Box<cmd::up::Args>),
+    /// Functions, and what they have done.
+    Fn(cmd::function::Args),
     /// Serve one client; started by `serve`.
     #[command(hide = true)]
     Worker(cmd::worker::Args),
@@ -46,6 +50,8 @@ fn main() -> std::process::ExitCode {
         Command::Local(args) => cmd::local::main(&args),
         Command::Serve(args) => cmd::serve::main(&args),
         Command::Smi(args) => cmd::smi::main(&args),
+        Command::Up(args) => cmd::up::main(&args),
+        Command::Fn(args) => cmd::function::main(&args),
         Command::Worker(args) => cmd::worker::main(args),
     };
     match result {

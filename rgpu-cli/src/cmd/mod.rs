@@ -1,7 +1,9 @@
 //! One file per subcommand.
 
+pub(crate) mod function;
 pub(crate) mod local;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod smi;
+pub(crate) mod up;
 pub(crate) mod worker;

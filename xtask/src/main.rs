@@ -1,1 +1,80 @@
-fn main() {}
+//! `cargo xtask`: everything that is not a plain `cargo build` — the demo, the tests, and the files that are generated.
+
+mod conformance;
+mod coverage;
+mod demo;
+mod deps;
+mod dist;
+mod paths;
+mod process;
+mod report;
+mod test;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::dist::Profile;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, tests and shows rgpu from a fresh checkout"
+)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run the main job end to end: upload an echocardiogram, filter it on a remote GPU, fetch and check the result
+    Demo(demo::Options),
+    /// Run all checks and tests, as CI does
+    Test(test::Options),
+    /// Build the CUDA programs in tests/conformance and run each locally, over TCP and over a unix socket
+    Conformance(conformance::Options),
+    /// Write COVERAGE.md from the rows of the driver API
+    Coverage {
+        /// Fail if COVERAGE.md is not what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build everything and lay it out under target/dist
+    Dist {
+        /// Cargo profile; `dev` builds faster and goes to target/dist-dev
+        #[arg(long, value_enum, default_value_t = Profile::Release)]
+        profile: Profile,
+    },
+    /// Check which crates depend on which
+    DepsCheck,
+}
+
+fn main() -> ExitCode {
+    process::end_children_on_signals();
+    match run(Args::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the task found everything in order.
+fn run(task: Task) -> Result<bool> {
+    match task {
+        Task::Demo(options) => demo::run(&options).map(|()| true),
+        Task::Test(options) => test::run(&options),
+        Task::Conformance(options) => conformance::run(&options),
+        Task::Coverage { check } => coverage::run(check).map(|()| true),
+        Task::Dist { profile } => dist::build(profile).map(|dist| {
+            println!("{}", dist.root().display());
+            true
+        }),
+        Task::DepsCheck => deps::check().map(|()| true),
+    }
+}

@@ -1,0 +1,378 @@
+//! The CUDA programs of tests/conformance: built with both runtimes, run on every path, compared with what they must
+//! print.
+
+mod build;
+mod program;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+
+use self::build::Linkage;
+use self::program::Program;
+use crate::dist::{self, Dist, Profile};
+use crate::paths;
+use crate::process::{self, Server};
+use crate::report::{self, Step};
+use crate::toolchain::Cuda;
+
+/// Options of `cargo xtask conformance`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only programs whose name holds one of these texts
+    filters: Vec<String>,
+    /// Only these paths to the device
+    #[arg(long, value_enum)]
+    mode: Vec<Mode>,
+    /// Build the programs and stop
+    #[arg(long)]
+    build_only: bool,
+    /// Programs at a time; the number of processors if not given
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Seconds that a program may take
+    #[arg(long, default_value_t = 60)]
+    timeout: u64,
+    /// Cargo profile for rgpu itself
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    profile: Profile,
+}
+
+impl Options {
+    /// Everything, as CI runs it.
+    pub(crate) fn all() -> Self {
+        Self {
+            filters: vec![],
+            mode: vec![],
+            build_only: false,
+            jobs: None,
+            timeout: 60,
+            profile: Profile::Release,
+        }
+    }
+}
+
+/// The path from a program to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Mode {
+    /// Directly on the software GPU.
+    Local,
+    /// A server over TCP.
+    Tcp,
+    /// A server over a unix socket.
+    Unix,
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Local, Self::Tcp, Self::Unix];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Tcp => "tcp",
+            Self::Unix => "unix",
+        }
+    }
+}
+
+/// One run of one build of a program.
+#[derive(Debug, Clone, Copy)]
+struct Case<'a> {
+    program: &'a Program,
+    linkage: Linkage,
+    mode: Mode,
+}
+
+/// What became of it.
+#[derive(Debug)]
+struct Verdict {
+    complaints: Vec<String>,
+    stderr: String,
+    time: Duration,
+}
+
+/// Runs the task; whether all programs did what they must.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let folder = paths::root().join("tests/conformance");
+    let programs = Program::find(&folder, &options.filters)?;
+    let jobs = options
+        .jobs
+        .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
+        .unwrap_or(1)
+        .max(1);
+    build_all(&programs, jobs)?;
+    if options.build_only {
+        return Ok(true);
+    }
+    let dist = dist::build(options.profile)?;
+    let cuda = Cuda::install()?;
+    let modes = if options.mode.is_empty() {
+        Mode::ALL.to_vec()
+    } else {
+        options.mode.clone()
+    };
+    let runner = Runner::start(dist, cuda, &modes, Duration::from_secs(options.timeout))?;
+    let cases: Vec<Case<'_>> = programs
+        .iter()
+        .flat_map(|program| Linkage::ALL.map(|linkage| (program, linkage)))
+        .flat_map(|(program, linkage)| {
+            modes.iter().map(move |&mode| Case {
+                program,
+                linkage,
+                mode,
+            })
+        })
+        .collect();
+    let step = Step::begin(&format!(
+        "running {} programs, {} runs",
+        programs.len(),
+        cases.len()
+    ));
+    let verdicts = in_parallel(&cases, jobs, &step, |case| runner.run(case))?;
+    step.done("");
+    let failed = print_results(&programs, &modes, &cases, &verdicts);
+    runner.check_servers()?;
+    println!("{} passed, {failed} failed", cases.len() - failed);
+    Ok(failed == 0)
+}
+
+/// Builds all programs that are out of date.
+fn build_all(programs: &[Program], jobs: usize) -> Result<()> {
+    let cuda = Cuda::install()?;
+    let headers = build::headers(&paths::root().join("tests/conformance"))?;
+    let step = Step::begin(&format!("compiling {} CUDA programs", programs.len()));
+    let built = in_parallel(programs, jobs, &step, |program| {
+        build::build(&cuda, program, &headers)
+    })?;
+    let fresh = built
+        .into_iter()
+        .collect::<Result<Vec<bool>>>()?
+        .into_iter()
+        .filter(|&b| b)
+        .count();
+    step.done(&format!(
+        "{fresh} compiled, {} up to date",
+        programs.len() - fresh
+    ));
+    Ok(())
+}
+
+/// Builds every program for others who run them (the tests do).
+pub(crate) fn build_programs() -> Result<()> {
+    let programs = Program::find(&paths::root().join("tests/conformance"), &[])?;
+    build_all(
+        &programs,
+        std::thread::available_parallelism().map_or(1, usize::from),
+    )
+}
+
+/// Where [`build_programs`] puts them.
+pub(crate) fn programs_folder() -> std::path::PathBuf {
+    build::folder()
+}
+
+/// Does `work` for every item on `jobs` threads; results come in the order of the items.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    step: &Step,
+    work: impl Fn(&T) -> R + Sync,
+) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { return };
+                    let result = work(item);
+                    if let Ok(mut done) = done.lock() {
+                        done.insert(at, result);
+                        step.progress(&format!("{} of {}", done.len(), items.len()));
+                    }
+                }
+            });
+        }
+    });
+    let done = done
+        .into_inner()
+        .map_err(|_| anyhow::anyhow!("a worker thread panicked"))?;
+    Ok(done.into_values().collect())
+}
+
+/// Runs cases: knows the servers and the environment.
+struct Runner {
+    dist: Dist,
+    cuda: Cuda,
+    servers: BTreeMap<Mode, (String, Mutex<Server>)>,
+    limit: Duration,
+}
+
+impl Runner {
+    fn start(dist: Dist, cuda: Cuda, modes: &[Mode], limit: Duration) -> Result<Self> {
+        let mut servers = BTreeMap::new();
+        for &mode in modes {
+            if let Some(listen) = listen_url(mode) {
+                let (url, server) = start_server(&dist, mode, &listen)?;
+                servers.insert(mode, (url, Mutex::new(server)));
+            }
+        }
+        Ok(Self {
+            dist,
+            cuda,
+            servers,
+            limit,
+        })
+    }
+
+    fn run(&self, case: &Case<'_>) -> Verdict {
+        let start = Instant::now();
+        let output = process::capture(&mut self.command(case), self.limit);
+        let time = start.elapsed();
+        match output {
+            Ok(output) => Verdict {
+                complaints: case.program.expected.complaints(&output),
+                stderr: output.stderr,
+                time,
+            },
+            Err(error) => Verdict {
+                complaints: vec![format!("{error:#}")],
+                stderr: String::new(),
+                time,
+            },
+        }
+    }
+
+    fn command(&self, case: &Case<'_>) -> Command {
+        let mut command = self.dist.command();
+        match self.servers.get(&case.mode) {
+            Some((url, _)) => command.args(["run", "--server", url, "--"]),
+            None => command.args(["local", "--"]),
+        };
+        command.arg(build::binary(&case.program.name, case.linkage));
+        // The shared runtime is found as users have it found; rgpu has to keep what the variable holds.
+        command.env("LD_LIBRARY_PATH", self.cuda.lib());
+        command
+    }
+
+    /// A server that ended while programs ran is a failure of its own.
+    fn check_servers(&self) -> Result<()> {
+        for (mode, (url, server)) in &self.servers {
+            let Ok(mut server) = server.lock() else {
+                bail!("a worker thread panicked")
+            };
+            if !server.running() {
+                bail!(
+                    "the {} server at {url} ended; its log says:\n{}",
+                    mode.name(),
+                    server.log_tail(40)
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the server of a mode listens on; none for a mode without a server.
+fn listen_url(mode: Mode) -> Option<String> {
+    match mode {
+        Mode::Local => None,
+        Mode::Tcp => Some("tcp://127.0.0.1:0".to_owned()),
+        // Short, since the path of a unix socket has room for about 100 bytes.
+        Mode::Unix => Some(format!(
+            "unix:{}",
+            std::env::temp_dir()
+                .join(format!("rgpu-xtask-{}.sock", std::process::id()))
+                .display()
+        )),
+    }
+}
+
+/// Starts a server and reads where it listens.
+fn start_server(dist: &Dist, mode: Mode, listen: &str) -> Result<(String, Server)> {
+    let log = paths::work().join(format!("server-{}.log", mode.name()));
+    let mut server = Server::start(
+        "rgpu serve",
+        dist.command().args(["serve", "--listen", listen]),
+        &log,
+    )?;
+    let scheme = listen.split(':').next().unwrap_or_default().to_owned();
+    let mut url = None;
+    server.read_until(Duration::from_secs(60), |line| {
+        let found = line
+            .strip_prefix("listening on ")
+            .map(str::trim)
+            .filter(|u| u.starts_with(&scheme));
+        url = found.map(str::to_owned);
+        url.is_some()
+    })?;
+    Ok((
+        url.context("the server did not say where it listens")?,
+        server,
+    ))
+}
+
+/// Prints the table and what went wrong; returns the number of failed runs.
+fn print_results(
+    programs: &[Program],
+    modes: &[Mode],
+    cases: &[Case<'_>],
+    verdicts: &[Verdict],
+) -> usize {
+    let mut header = vec!["program".to_owned()];
+    for linkage in Linkage::ALL {
+        header.extend(
+            modes
+                .iter()
+                .map(|m| format!("{} {}", linkage.name(), m.name())),
+        );
+    }
+    let mut rows = vec![header];
+    // The cases of a program follow each other, so its verdicts are one chunk.
+    let per_program = modes.len() * Linkage::ALL.len();
+    for (program, verdicts) in programs.iter().zip(verdicts.chunks(per_program)) {
+        let mut row = vec![program.name.clone()];
+        row.extend(verdicts.iter().map(|v| {
+            if v.complaints.is_empty() {
+                report::seconds(v.time)
+            } else {
+                "FAILED".to_owned()
+            }
+        }));
+        rows.push(row);
+    }
+    print!("{}", report::table(&rows));
+    let mut failed = 0;
+    for (case, verdict) in cases
+        .iter()
+        .zip(verdicts)
+        .filter(|(_, v)| !v.complaints.is_empty())
+    {
+        failed += 1;
+        println!(
+            "\n{} ({}, {}):",
+            case.program.name,
+            case.linkage.name(),
+            case.mode.name()
+        );
+        for complaint in &verdict.complaints {
+            println!("  {}", complaint.replace('\n', "\n  "));
+        }
+        if !verdict.stderr.trim().is_empty() {
+            println!(
+                "  stderr:\n    {}",
+                process::last_lines(&verdict.stderr, 8).replace('\n', "\n    ")
+            );
+        }
+    }
+    if failed > 0 {
+        println!();
+    }
+    failed
+}

@@ -1,0 +1,206 @@
+//! One CUDA program: its source, what its head says, and what it must print.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{Output, status_text};
+
+/// What nvcc gets unless the program says otherwise: PTX for the oldest architecture of CUDA 13.
+const DEFAULT_NVCC: &str = "-gencode arch=compute_75,code=compute_75";
+
+/// A program of tests/conformance.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// File name without its ending.
+    pub name: String,
+    /// The source.
+    pub source: PathBuf,
+    /// Arguments of the compiler.
+    pub nvcc: Vec<String>,
+    /// What must come.
+    pub expected: Expected,
+}
+
+/// What a run must give.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub stdout: String,
+    pub exit: i32,
+    pub stderr: Vec<String>,
+    pub any_order: bool,
+}
+
+impl Program {
+    /// All programs of the folder whose name holds one of the filters.
+    pub(crate) fn find(folder: &Path, filters: &[String]) -> Result<Vec<Self>> {
+        let entries = std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut sources: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+        sources.retain(|p| p.extension().is_some_and(|e| e == "cu"));
+        sources.sort();
+        let mut programs = Vec::new();
+        for source in sources {
+            let name = source
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str())) {
+                programs.push(Self::read(name, source)?);
+            }
+        }
+        if programs.is_empty() {
+            bail!(
+                "no program in {} has a name with {}",
+                folder.display(),
+                filters.join(" or ")
+            );
+        }
+        Ok(programs)
+    }
+
+    fn read(name: String, source: PathBuf) -> Result<Self> {
+        let text = std::fs::read_to_string(&source)
+            .with_context(|| format!("cannot read {}", source.display()))?;
+        let answer = source.with_extension("expected");
+        let stdout = std::fs::read_to_string(&answer).with_context(|| {
+            format!(
+                "{name} has no expected output: cannot read {}",
+                answer.display()
+            )
+        })?;
+        let (nvcc, mut expected) =
+            parse_head(&text).with_context(|| format!("head of {}", source.display()))?;
+        expected.stdout = stdout;
+        Ok(Self {
+            name,
+            source,
+            nvcc,
+            expected,
+        })
+    }
+}
+
+/// The compiler's arguments and the expectations that the first comment lines hold.
+fn parse_head(text: &str) -> Result<(Vec<String>, Expected)> {
+    let mut nvcc = words(DEFAULT_NVCC);
+    let mut expected = Expected::default();
+    for line in text.lines().take_while(|l| l.starts_with("//")) {
+        if let Some(options) = line.strip_prefix("// nvcc:") {
+            nvcc = words(options);
+        } else if let Some(what) = line.strip_prefix("// expect:") {
+            match what.trim().split_once('=') {
+                Some(("exit", code)) => expected.exit = code.parse().context("exit status")?,
+                Some(("stderr", text)) => expected.stderr.push(text.to_owned()),
+                Some(("lines", "any-order")) => expected.any_order = true,
+                _ => bail!(
+                    "unknown expectation `{}`: exit=N, stderr=TEXT or lines=any-order",
+                    what.trim()
+                ),
+            }
+        }
+    }
+    Ok((nvcc, expected))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+impl Expected {
+    /// What is wrong with a run; empty if nothing is.
+    pub(crate) fn complaints(&self, output: &Output) -> Vec<String> {
+        let mut all = Vec::new();
+        if output.status.is_none() {
+            all.push("did not end in time".to_owned());
+        } else if output.status.and_then(|s| s.code()) != Some(self.exit) {
+            all.push(format!(
+                "{}, expected exit status {}",
+                status_text(output.status),
+                self.exit
+            ));
+        }
+        if let Some(difference) = difference(&self.stdout, &output.stdout, self.any_order) {
+            all.push(difference);
+        }
+        for text in self
+            .stderr
+            .iter()
+            .filter(|t| !output.stderr.contains(t.as_str()))
+        {
+            all.push(format!("stderr lacks `{text}`"));
+        }
+        all
+    }
+}
+
+/// The first places where two texts differ, line by line.
+fn difference(want: &str, got: &str, any_order: bool) -> Option<String> {
+    const SHOWN: usize = 6;
+    let (mut want, mut got): (Vec<&str>, Vec<&str>) =
+        (want.lines().collect(), got.lines().collect());
+    if any_order {
+        want.sort_unstable();
+        got.sort_unstable();
+    }
+    if want == got {
+        return None;
+    }
+    let lines = (0..want.len().max(got.len())).filter(|&i| want.get(i) != got.get(i));
+    let mut text = String::from("stdout differs:");
+    for i in lines.clone().take(SHOWN) {
+        if let Some(line) = want.get(i) {
+            text.push_str(&format!("\n  line {}: want {line}", i + 1));
+        }
+        if let Some(line) = got.get(i) {
+            text.push_str(&format!("\n  line {}: got  {line}", i + 1));
+        }
+    }
+    let more = lines.count().saturating_sub(SHOWN);
+    if more > 0 {
+        text.push_str(&format!("\n  and {more} more lines"));
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_says_what_to_expect() {
+        let text = "// A program.\n// expect: exit=3\n// expect: stderr=a=b\n// nvcc: -O0 -arch=sm_80\nint x; // expect: exit=9";
+        let (nvcc, expected) = parse_head(text).unwrap();
+        assert_eq!(nvcc, ["-O0", "-arch=sm_80"]);
+        assert_eq!(
+            expected,
+            Expected {
+                exit: 3,
+                stderr: vec!["a=b".into()],
+                ..Expected::default()
+            }
+        );
+        assert_eq!(parse_head("// nvcc:\n").unwrap().0.len(), 0);
+        assert!(parse_head("// expect: exti=3\n").is_err());
+    }
+
+    #[test]
+    fn differences_are_shown_by_line() {
+        assert_eq!(difference("a\nb\n", "a\nb\n", false), None);
+        assert_eq!(difference("a\nb\n", "b\na\n", true), None);
+        let text = difference("a\nb\n", "a\nc\nd\n", false).unwrap();
+        assert!(
+            text.contains("line 2: want b")
+                && text.contains("line 2: got  c")
+                && text.contains("line 3: got  d")
+        );
+    }
+
+    #[test]
+    fn every_program_has_a_head_that_can_be_read() {
+        let folder = crate::paths::root().join("tests/conformance");
+        assert!(Program::find(&folder, &[]).unwrap().len() >= 30);
+        assert!(Program::find(&folder, &["no such program".into()]).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! The main job, end to end: a real echocardiogram is uploaded by a stock S3 client, the upload starts a function, its
+//! unmodified CUDA program finds a GPU that is elsewhere, and the results come back to a bucket.
+
+mod despeckle;
+mod platform;
+mod summary;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use self::despeckle::Despeckle;
+use self::platform::Platform;
+use crate::dist::{self, Profile};
+use crate::paths;
+use crate::report::Step;
+use crate::toolchain::{Cuda, Python};
+
+pub(crate) use self::despeckle::check_reference;
+
+/// Options of `cargo xtask demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Iterations of the filter for each frame
+    #[arg(long, default_value_t = 40)]
+    iterations: u32,
+    /// Another DICOM cine loop instead of the echocardiogram that comes with pydicom
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Cargo profile for rgpu
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    profile: Profile,
+}
+
+/// Runs the demo.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    let dist = dist::build(options.profile)?;
+    let (cuda, python) = (Cuda::install()?, Python::install()?);
+    let folder = paths::work().join("demo");
+    let despeckle = Despeckle::build(&folder, &cuda)?;
+    let input = match &options.input {
+        Some(file) => std::path::absolute(file)?,
+        None => python.echocardiogram()?,
+    };
+
+    let step = Step::begin("starting rgpu up");
+    let mut platform = Platform::start(&dist, &python, &folder)?;
+    platform.apply(&despeckle.function(&python, options.iterations)?)?;
+    step.done(&platform.describe());
+
+    let step = Step::begin("uploading, filtering on the remote GPU, waiting for the results");
+    let before = platform.invocations()?.len();
+    platform.put(&input, platform::INPUT)?;
+    let invocation = platform.wait(before)?;
+    step.done("");
+    if invocation["state"] != "Succeeded" {
+        let log = platform.log(&invocation).unwrap_or_default();
+        bail!(
+            "the job is {}: {}\n{log}",
+            invocation["state"],
+            invocation["error"]
+        );
+    }
+
+    let step = Step::begin("fetching the results");
+    let results = folder.join("results");
+    platform.fetch(platform::OUTPUT, &results)?;
+    step.done(&paths::shown(&results));
+
+    let step = Step::begin("comparing with the plain C++ reference");
+    let comparison = despeckle.compare(&python, &input, &results, options.iterations)?;
+    step.done(&comparison.describe());
+
+    let statistics = std::fs::read_to_string(results.join("statistics.json"))
+        .context("the job left no statistics")?;
+    let statistics = serde_json::from_str(&statistics).context("statistics.json")?;
+    print!(
+        "\n{}",
+        summary::table(
+            &invocation,
+            &statistics,
+            &comparison,
+            &results,
+            start.elapsed()
+        )
+    );
+    if !comparison.good() {
+        bail!("the filtered frames differ from the reference by more than the tolerance");
+    }
+    Ok(())
+}

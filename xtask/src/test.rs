@@ -1,0 +1,239 @@
+//! `cargo xtask test`: everything that must hold, in stages, from the quick to the slow. A failed stage does not keep
+//! the others from running, so that one run tells all.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::dist::{self, Profile};
+use crate::report;
+use crate::toolchain::{self, Cuda, Python};
+use crate::{conformance, coverage, demo, deps, paths, process};
+
+/// Options of `cargo xtask test`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only these stages
+    #[arg(long, value_name = "STAGE")]
+    only: Vec<String>,
+    /// All but these stages
+    #[arg(long, value_name = "STAGE")]
+    skip: Vec<String>,
+    /// Stop at the first stage that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// Show the stages and stop
+    #[arg(long)]
+    list: bool,
+}
+
+struct Stage {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const STAGES: &[Stage] = &[
+    Stage {
+        name: "fmt",
+        what: "the code is formatted",
+        run: fmt,
+    },
+    Stage {
+        name: "deps",
+        what: "crates depend on each other as they should",
+        run: deps::check,
+    },
+    Stage {
+        name: "coverage",
+        what: "COVERAGE.md fits the rows",
+        run: || coverage::run(true),
+    },
+    Stage {
+        name: "clippy",
+        what: "no warnings in any target",
+        run: clippy,
+    },
+    Stage {
+        name: "build",
+        what: "the release builds, as do the CUDA programs",
+        run: build,
+    },
+    Stage {
+        name: "unit",
+        what: "unit, integration and fault tests, by cargo nextest",
+        run: nextest,
+    },
+    Stage {
+        name: "doctest",
+        what: "examples in the documentation run",
+        run: doctest,
+    },
+    Stage {
+        name: "doc",
+        what: "the documentation has no broken links",
+        run: doc,
+    },
+    Stage {
+        name: "despeckle",
+        what: "the plain reference of the demo's filter holds its own checks",
+        run: demo::check_reference,
+    },
+    Stage {
+        name: "conformance",
+        what: "CUDA programs behave alike on every path",
+        run: run_conformance,
+    },
+];
+
+/// Runs the stages; whether all were in order.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    for name in options.only.iter().chain(&options.skip) {
+        if !STAGES.iter().any(|s| s.name == name) {
+            let names: Vec<_> = STAGES.iter().map(|s| s.name).collect();
+            bail!(
+                "there is no stage `{name}`; the stages are {}",
+                names.join(", ")
+            );
+        }
+    }
+    if options.list {
+        let rows: Vec<_> = STAGES
+            .iter()
+            .map(|s| vec![s.name.to_owned(), s.what.to_owned()])
+            .collect();
+        print!("{}", report::table(&rows));
+        return Ok(true);
+    }
+    let mut rows = Vec::new();
+    let mut good = true;
+    for stage in STAGES {
+        if options.skip.iter().any(|s| s == stage.name)
+            || (!options.only.is_empty() && !options.only.iter().any(|s| s == stage.name))
+        {
+            continue;
+        }
+        eprintln!("── {}: {}", stage.name, stage.what);
+        let start = Instant::now();
+        let result = (stage.run)();
+        let time = start.elapsed();
+        if let Err(error) = &result {
+            eprintln!("✗ {}: {error:#}", stage.name);
+        }
+        rows.push(row(stage, &result, time));
+        good &= result.is_ok();
+        if result.is_err() && options.fail_fast {
+            break;
+        }
+    }
+    println!("\n{}", report::table(&rows));
+    Ok(good)
+}
+
+fn row(stage: &Stage, result: &Result<()>, time: Duration) -> Vec<String> {
+    let mark = if result.is_ok() { "✓" } else { "✗" };
+    vec![
+        format!("{mark} {}", stage.name),
+        report::seconds(time),
+        stage.what.to_owned(),
+    ]
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(paths::root()).args(arguments);
+    command
+}
+
+fn must(command: &mut Command) -> Result<()> {
+    if process::shown(command)? {
+        return Ok(());
+    }
+    bail!("`{}` failed; see above", process::line(command))
+}
+
+fn fmt() -> Result<()> {
+    must(&mut cargo(&["fmt", "--all", "--check"])).context("run `cargo fmt --all`")
+}
+
+fn clippy() -> Result<()> {
+    must(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn build() -> Result<()> {
+    dist::build(Profile::Release)?;
+    conformance::build_programs()
+}
+
+/// The tests find what they need beside the workspace in variables; without them they say what to set.
+fn nextest() -> Result<()> {
+    let dist = dist::build(Profile::Release)?;
+    let (cuda, python) = (Cuda::install()?, Python::install()?);
+    let mut command = toolchain::nextest()?;
+    command
+        .current_dir(paths::root())
+        .args(["run", "--workspace", "--locked", "--no-fail-fast"]);
+    command.env("RGPU_TEST_DIST", dist.root());
+    command.env("RGPU_TEST_PROGRAMS", conformance::programs_folder());
+    command.env("RGPU_TEST_CUDA_LIB", cuda.lib());
+    command.env("RGPU_TEST_NVCC", cuda.nvcc());
+    command.env("RGPU_TEST_PYTHON", python.interpreter());
+    command.env("RGPU_TEST_AWS", python.aws());
+    must(&mut command)
+}
+
+fn doctest() -> Result<()> {
+    must(&mut cargo(&[
+        "test",
+        "--workspace",
+        "--doc",
+        "--locked",
+        "--quiet",
+    ]))
+}
+
+fn doc() -> Result<()> {
+    must(
+        cargo(&[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+            "--locked",
+            "--quiet",
+        ])
+        .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn run_conformance() -> Result<()> {
+    if conformance::run(&conformance::Options::all())? {
+        return Ok(());
+    }
+    bail!(
+        "some programs did not do what they must; `cargo xtask conformance NAME` runs one of them"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_have_names_of_their_own() {
+        let mut names: Vec<_> = STAGES.iter().map(|s| s.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STAGES.len());
+    }
+}

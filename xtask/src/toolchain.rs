@@ -1,0 +1,250 @@
+//! What the demo and the tests need beside Rust, gcc and Python 3: pinned wheels in virtual environments under
+//! `target/`, and cargo-nextest. Each is installed once; a stamp with the list of versions says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+use crate::process;
+use crate::report::Step;
+
+/// The CUDA compiler and runtime. All parts have to be of one version.
+const CUDA: &[&str] = &["cuda-toolkit[nvcc,cudart,crt,nvvm,cccl]==13.0.2"];
+/// What the job's script needs, a stock S3 client, and NVIDIA's own NVML bindings.
+const PYTHON: &[&str] = &[
+    "pydicom==3.0.2",
+    "pillow==12.0.0",
+    "numpy==2.2.6; python_version < '3.12'",
+    "numpy==2.4.6; python_version >= '3.12'",
+    "awscli==1.46.3",
+    "nvidia-ml-py==13.615.71",
+];
+const NEXTEST: &str = "0.9.143";
+const OLDEST_PYTHON: (u32, u32) = (3, 10);
+const INSTALL_LIMIT: Duration = Duration::from_secs(900);
+
+/// A CUDA compiler.
+#[derive(Debug, Clone)]
+pub(crate) struct Cuda {
+    root: PathBuf,
+}
+
+impl Cuda {
+    /// Installs it if need be.
+    pub(crate) fn install() -> Result<Self> {
+        let venv = environment("cuda", CUDA)?;
+        let root = site_packages(&venv)?.join("nvidia/cu13");
+        let cuda = Self { root };
+        // The wheel holds libcudart.so.13 only; the linker looks for the name without a version.
+        let link = cuda.lib().join("libcudart.so");
+        if !link.exists() {
+            std::os::unix::fs::symlink("libcudart.so.13", &link)
+                .context("link for libcudart.so")?;
+        }
+        if !cuda.nvcc().exists() {
+            bail!(
+                "the CUDA wheels hold no nvcc at {}; remove {} and run again",
+                cuda.nvcc().display(),
+                venv.display()
+            );
+        }
+        Ok(cuda)
+    }
+
+    /// The compiler.
+    pub(crate) fn nvcc(&self) -> PathBuf {
+        self.root.join("bin/nvcc")
+    }
+
+    /// The folder of the shared runtime.
+    pub(crate) fn lib(&self) -> PathBuf {
+        self.root.join("lib")
+    }
+
+    /// What a build depends on beside its sources.
+    pub(crate) fn version(&self) -> String {
+        CUDA.join(" ")
+    }
+
+    /// The compiler, ready for arguments.
+    pub(crate) fn command(&self) -> Command {
+        Command::new(self.nvcc())
+    }
+}
+
+/// A Python with the packages of the demo.
+#[derive(Debug, Clone)]
+pub(crate) struct Python {
+    venv: PathBuf,
+}
+
+impl Python {
+    /// Installs it if need be.
+    pub(crate) fn install() -> Result<Self> {
+        Ok(Self {
+            venv: environment("python", PYTHON)?,
+        })
+    }
+
+    /// The interpreter.
+    pub(crate) fn interpreter(&self) -> PathBuf {
+        self.venv.join("bin/python3")
+    }
+
+    /// The stock S3 client.
+    pub(crate) fn aws(&self) -> PathBuf {
+        self.venv.join("bin/aws")
+    }
+
+    /// The real echocardiogram that comes with pydicom.
+    pub(crate) fn echocardiogram(&self) -> Result<PathBuf> {
+        let file =
+            site_packages(&self.venv)?.join("pydicom/data/test_files/examples_ybr_color.dcm");
+        if !file.exists() {
+            bail!("pydicom came without {}", file.display());
+        }
+        Ok(file)
+    }
+}
+
+/// The folder of a virtual environment's packages.
+fn site_packages(venv: &Path) -> Result<PathBuf> {
+    let lib = venv.join("lib");
+    let entries =
+        std::fs::read_dir(&lib).with_context(|| format!("cannot read {}", lib.display()))?;
+    let found = entries
+        .flatten()
+        .map(|e| e.path().join("site-packages"))
+        .find(|p| p.is_dir());
+    found.with_context(|| format!("no site-packages in {}", lib.display()))
+}
+
+/// A virtual environment under target/ that holds exactly `packages`.
+fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let venv = paths::work().join(format!("venv-{name}"));
+    let stamp = venv.join("installed.txt");
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(venv);
+    }
+    let step = Step::begin(&format!("installing {}", first_names(packages)));
+    let python = system_python()?;
+    if venv.exists() {
+        std::fs::remove_dir_all(&venv)
+            .with_context(|| format!("cannot remove {}", venv.display()))?;
+    }
+    std::fs::create_dir_all(paths::work())?;
+    let mut make = Command::new(&python);
+    make.args(["-m", "venv"]).arg(&venv);
+    process::quiet(&mut make, INSTALL_LIMIT).context(
+        "cannot make a Python virtual environment; on Debian and Ubuntu install python3-venv",
+    )?;
+    let mut pip = Command::new(venv.join("bin/python3"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ])
+    .args(packages);
+    process::quiet(&mut pip, INSTALL_LIMIT).with_context(|| {
+        format!(
+            "pip could not install {}; it needs a package index (see `pip config list`)",
+            packages.join(", ")
+        )
+    })?;
+    std::fs::write(&stamp, wanted)?;
+    step.done(&paths::shown(&venv));
+    Ok(venv)
+}
+
+/// `pydicom, pillow, …` of `pydicom==3.0.2`, …
+fn first_names(packages: &[&str]) -> String {
+    let mut names: Vec<&str> = packages
+        .iter()
+        .filter_map(|p| p.split(['=', '[', ';']).next())
+        .collect();
+    names.dedup();
+    names.join(", ")
+}
+
+/// A Python of the system that is new enough.
+fn system_python() -> Result<PathBuf> {
+    let ask = "import sys; print(*sys.version_info[:2])";
+    let mut command = Command::new("python3");
+    command.args(["-c", ask]);
+    let version = process::quiet(&mut command, Duration::from_secs(30))
+        .context("python3 is needed: install Python 3")?;
+    let mut parts = version
+        .split_whitespace()
+        .filter_map(|p| p.parse::<u32>().ok());
+    let have = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if have < OLDEST_PYTHON {
+        bail!(
+            "python3 is {}.{}; {}.{} or newer is needed",
+            have.0,
+            have.1,
+            OLDEST_PYTHON.0,
+            OLDEST_PYTHON.1
+        );
+    }
+    Ok(PathBuf::from("python3"))
+}
+
+/// Makes sure that `cargo nextest` can be run, and returns a command for it.
+pub(crate) fn nextest() -> Result<Command> {
+    let tools = paths::work().join("tools");
+    let own = tools.join("bin/cargo-nextest");
+    let works = |program: &Path| {
+        let mut command = Command::new(program);
+        command.args(["nextest", "--version"]);
+        process::capture(&mut command, Duration::from_secs(30)).is_ok_and(|o| o.good())
+    };
+    for program in [Path::new("cargo-nextest"), &own] {
+        if works(program) {
+            return Ok(command_for(program));
+        }
+    }
+    let step = Step::begin("installing cargo-nextest (once, some minutes)");
+    let mut install = Command::new("cargo");
+    install
+        .args([
+            "install",
+            "cargo-nextest",
+            "--locked",
+            "--quiet",
+            "--version",
+            NEXTEST,
+            "--root",
+        ])
+        .arg(&tools);
+    process::quiet(&mut install, Duration::from_secs(1800))
+        .context("cargo could not install cargo-nextest")?;
+    step.done(&paths::shown(&own));
+    Ok(command_for(&own))
+}
+
+fn command_for(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("nextest");
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_packages_are_short() {
+        assert_eq!(first_names(CUDA), "cuda-toolkit");
+        assert_eq!(
+            first_names(PYTHON),
+            "pydicom, pillow, numpy, awscli, nvidia-ml-py"
+        );
+    }
+}

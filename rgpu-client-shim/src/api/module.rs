@@ -1,0 +1,438 @@
+//! Modules: loading images, finding functions and variables.
+
+use std::ffi::c_char;
+use std::time::Instant;
+
+use rgpu_fatbin::raw::{self, RawImage};
+use rgpu_fatbin::{Builder, Capability, Error, Fatbin, Sass};
+use rgpu_proto::handle::{Function, Module};
+use rgpu_proto::limits::{INLINE_MODULE, MAX_MODULE};
+use rgpu_proto::msg::module::{
+    GetFunction, Global, KernelInfo, Load, LoadAs, LoadState, Loaded, ModuleGlobal, ModuleUnload,
+    Upload,
+};
+use rgpu_proto::opcode::Opcode;
+use rgpu_proto::wire;
+
+use super::*;
+use crate::client::get as client;
+use crate::session::{Answer, Origin};
+use crate::shadow::memory::Global as KnownGlobal;
+use crate::shadow::modules::{Function as KnownFunction, Image};
+use crate::stats::STATS;
+
+// `CUjit_option` numbers of cuda.h.
+const INFO_LOG: u32 = 3;
+const INFO_LOG_SIZE: u32 = 4;
+const ERROR_LOG: u32 = 5;
+const ERROR_LOG_SIZE: u32 = 6;
+/// Options whose value is a plain number that the server's compiler can use: MAX_REGISTERS,
+/// THREADS_PER_BLOCK, OPTIMIZATION_LEVEL, TARGET_FROM_CUCONTEXT, TARGET, FALLBACK_STRATEGY,
+/// GENERATE_DEBUG_INFO, GENERATE_LINE_INFO, CACHE_MODE.
+const NUMBERS: [u32; 9] = [0, 1, 7, 8, 9, 10, 11, 13, 14];
+
+/// The options of a load.
+#[derive(Debug, Default)]
+pub(super) struct JitOptions {
+    numbers: Vec<(u32, u64)>,
+    /// Address and size of the buffer for errors, and of where to store the size used.
+    error_log: Option<(usize, usize)>,
+    error_size_at: Option<usize>,
+    info_log: Option<usize>,
+    info_size_at: Option<usize>,
+}
+
+impl JitOptions {
+    /// Reads `count` options and their values.
+    ///
+    /// # Safety
+    /// Where `count` is not 0, both arrays have that many items.
+    pub(super) unsafe fn read(
+        count: u32,
+        options: *const u32,
+        values: *mut c_void,
+    ) -> Result<Self> {
+        let mut read = Self::default();
+        let (mut error_at, mut error_size) = (None, 0);
+        if count > 0 && (options.is_null() || values.is_null()) {
+            return Err(INVALID);
+        }
+        for at in 0..count as usize {
+            let slot = values.cast::<usize>().wrapping_add(at);
+            // SAFETY: the caller's promise.
+            let (option, value) =
+                unsafe { (options.add(at).read_unaligned(), slot.read_unaligned()) };
+            match option {
+                INFO_LOG => read.info_log = Some(value),
+                INFO_LOG_SIZE => read.info_size_at = Some(slot as usize),
+                ERROR_LOG => error_at = Some(value),
+                ERROR_LOG_SIZE => {
+                    error_size = value & u32::MAX as usize;
+                    read.error_size_at = Some(slot as usize);
+                }
+                // The value of a number lies in the low half of its pointer.
+                option if NUMBERS.contains(&option) => {
+                    read.numbers.push((option, value as u64 & u64::from(u32::MAX)));
+                }
+                _ => {}
+            }
+        }
+        read.error_log = error_at.filter(|at| *at != 0 && error_size > 0).map(|at| (at, error_size));
+        Ok(read)
+    }
+
+    /// Gives the application what the compiler said.
+    ///
+    /// # Safety
+    /// The call for which the options were read has not returned.
+    unsafe fn report(&self, log: &str) {
+        let mut used = 0;
+        if let Some((at, size)) = self.error_log {
+            used = log.len().min(size - 1);
+            // SAFETY: the application's buffer of `size` bytes.
+            unsafe {
+                std::ptr::copy_nonoverlapping(log.as_ptr(), at as *mut u8, used);
+                (at as *mut u8).add(used).write(0);
+            }
+        }
+        // SAFETY: the sizes are stored where they were read; the information log stays empty.
+        unsafe {
+            if let Some(at) = self.error_size_at {
+                (at as *mut usize).write_unaligned(used);
+            }
+            if let Some(at) = self.info_size_at {
+                (at as *mut usize).write_unaligned(0);
+            }
+        }
+    }
+}
+
+/// The bytes to send for an image: only what the device could use.
+///
+/// # Safety
+/// `image` is a module image as `cuModuleLoadData` takes it.
+unsafe fn image_bytes(client: &'static Client, image: *const c_void) -> Result<Vec<u8>> {
+    if image.is_null() {
+        return Err(INVALID);
+    }
+    // SAFETY: the caller's promise.
+    let image = unsafe { raw::image(image) }.map_err(|error| image_status(&error))?;
+    let (major, minor) = client.device(0)?.capability();
+    let device = Capability::new(major as u32, minor as u32);
+    let bytes = match image {
+        RawImage::Fatbin { main, prelinked } => trim(main, &prelinked, device)?,
+        RawImage::Elf(bytes) | RawImage::Ptx(bytes) => bytes.to_vec(),
+    };
+    match bytes.len() as u64 {
+        0..=MAX_MODULE => Ok(bytes),
+        _ => Err(Status::ERROR_OUT_OF_MEMORY),
+    }
+}
+
+/// The usable images of a fat binary. Where a program linked from parts has none for the device, the PTX of its
+/// parts, to be linked.
+fn trim(main: &[u8], parts: &[&[u8]], device: Capability) -> Result<Vec<u8>> {
+    let failed = |error: Error| image_status(&error);
+    let trimmed = Fatbin::parse(main).map_err(failed)?.trim(device, Sass::Accepted);
+    if parts.is_empty() || !matches!(trimmed, Err(Error::NoImage(_))) {
+        return trimmed.map_err(failed);
+    }
+    let mut builder = Builder::new();
+    for part in parts {
+        for entry in Fatbin::parse(part).map_err(failed)?.select_all_ptx(device) {
+            builder.push_entry(entry);
+        }
+    }
+    if builder.is_empty() {
+        return Err(Status::ERROR_NO_BINARY_FOR_GPU);
+    }
+    Ok(builder.finish())
+}
+
+const fn image_status(error: &Error) -> Status {
+    match error {
+        Error::NoImage(_) => Status::ERROR_NO_BINARY_FOR_GPU,
+        _ => Status::ERROR_INVALID_IMAGE,
+    }
+}
+
+/// Loads an image as a module or a library; its id and kernels.
+///
+/// # Safety
+/// `image` is a module image as `cuModuleLoadData` takes it, and the options are those of a call that has not
+/// returned.
+pub(super) unsafe fn load(
+    client: &'static Client,
+    load_as: LoadAs,
+    image: *const c_void,
+    options: &JitOptions,
+) -> Result<(u32, Vec<KernelInfo>)> {
+    let started = Instant::now();
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { image_bytes(client, image)? };
+    let id = client.mint();
+    let load = Load {
+        load_as,
+        id,
+        hash: *blake3::hash(&bytes).as_bytes(),
+        size: bytes.len() as u64,
+        inline: bytes.len() <= INLINE_MODULE,
+        options: options.numbers.clone(),
+    };
+    let loaded = offer(client, load, &bytes);
+    STATS.module_load.add_time(started.elapsed());
+    STATS.modules.add(1);
+    let (status, loaded) = loaded?;
+    // SAFETY: the caller's promise.
+    unsafe { options.report(&loaded.log) };
+    if !loaded.log.is_empty() {
+        crate::log::debug(format_args!("{}", loaded.log.trim_end()));
+    }
+    client.session.judge(status)?;
+    Ok((id, loaded.kernels))
+}
+
+/// One round trip where the image is small or known, two where it has to be sent.
+fn offer(client: &'static Client, load: Load, bytes: &[u8]) -> Result<(Status, Loaded)> {
+    let inline: &[u8] = if load.inline { bytes } else { &[] };
+    let body = wire::to_bytes(&load);
+    let here = Origin::here();
+    let answer = client.session.ask_fully(Opcode::MODULE_LOAD, here, &[&body, inline])?;
+    STATS.module_bytes.add(inline.len() as u64);
+    let loaded = read_loaded(client, Opcode::MODULE_LOAD, &answer)?;
+    if loaded.state == LoadState::Loaded {
+        return Ok((answer.status, loaded));
+    }
+    STATS.module_bytes.add(bytes.len() as u64);
+    let answer = client.session.upload(Opcode::MODULE_UPLOAD, &Upload { load }, bytes)?;
+    Ok((answer.status, read_loaded(client, Opcode::MODULE_UPLOAD, &answer)?))
+}
+
+/// An answer that failed before anything was loaded has no body.
+fn read_loaded(client: &'static Client, op: Opcode, answer: &Answer) -> Result<Loaded> {
+    if answer.body.is_empty() {
+        let nothing =
+            Loaded { state: LoadState::Loaded, kernels: Vec::new(), log: String::new() };
+        return answer.status.ok().map(|()| nothing.clone()).or(Ok(nothing));
+    }
+    wire::from_bytes(&answer.body).map_err(|error| client.session.broken(op, &error))
+}
+
+/// Keeps what a load has brought.
+pub(super) fn keep(
+    client: &'static Client,
+    context: u32,
+    kernels: &[KernelInfo],
+) -> Result<Image> {
+    Image::new(context, kernels).ok_or_else(|| {
+        let error = wire::DecodeError::Invalid { what: "kernel", value: kernels.len() as u64 };
+        client.session.broken(Opcode::MODULE_LOAD, &error)
+    })
+}
+
+/// # Safety
+/// As [`load`].
+unsafe fn load_module(
+    module: *mut *mut c_void,
+    image: *const c_void,
+    options: &JitOptions,
+) -> Result {
+    let client = client()?;
+    let context = client.working_context()?;
+    if module.is_null() {
+        return Err(INVALID);
+    }
+    // SAFETY: the caller's promise.
+    let (id, kernels) = unsafe { load(client, LoadAs::Module, image, options)? };
+    let image = keep(client, context, &kernels)?;
+    client.modules.hold().modules.insert(id, image);
+    // SAFETY: the application's pointer.
+    unsafe { put(module, Id::<Module>::new(id).to_c()) }
+}
+
+pub(crate) unsafe fn cuModuleLoadData(module: *mut *mut c_void, image: *const c_void) -> Result {
+    // SAFETY: the application's image.
+    unsafe { load_module(module, image, &JitOptions::default()) }
+}
+
+pub(crate) unsafe fn cuModuleLoadDataEx(
+    module: *mut *mut c_void,
+    image: *const c_void,
+    num_options: u32,
+    options: *mut u32,
+    option_values: *mut c_void,
+) -> Result {
+    // SAFETY: the application's arrays.
+    let options = unsafe { JitOptions::read(num_options, options, option_values)? };
+    // SAFETY: the application's image.
+    unsafe { load_module(module, image, &options) }
+}
+
+pub(crate) unsafe fn cuModuleLoadFatBinary(
+    module: *mut *mut c_void,
+    fat_cubin: *const c_void,
+) -> Result {
+    // SAFETY: the application's image.
+    unsafe { cuModuleLoadData(module, fat_cubin) }
+}
+
+pub(crate) unsafe fn cuModuleLoad(module: *mut *mut c_void, fname: *const c_char) -> Result {
+    // SAFETY: the application's text.
+    let image = read_file(unsafe { text(fname)? })?;
+    // SAFETY: the file's bytes end with a NUL, and stay until the call is over.
+    unsafe { cuModuleLoadData(module, image.as_ptr().cast()) }
+}
+
+/// A file with an image, checked to be as long as its own headers say, and a NUL after it.
+pub(super) fn read_file(name: &std::ffi::CStr) -> Result<Vec<u8>> {
+    use rgpu_fatbin::{ImageKind, cubin_size, sniff};
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    let mut bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Status::ERROR_FILE_NOT_FOUND,
+        _ => Status::ERROR_OPERATING_SYSTEM,
+    })?;
+    let complete = match sniff(&bytes) {
+        Some(ImageKind::Fatbin) => Fatbin::parse(&bytes).is_ok(),
+        Some(ImageKind::Elf) => cubin_size(&bytes).is_ok_and(|size| size <= bytes.len()),
+        Some(ImageKind::Ptx) => true,
+        // A wrapper holds pointers, which mean nothing in a file.
+        Some(ImageKind::Wrapper) | None => false,
+    };
+    bytes.push(0);
+    if complete { Ok(bytes) } else { Err(Status::ERROR_INVALID_IMAGE) }
+}
+
+pub(crate) unsafe fn cuModuleUnload(hmod: *mut c_void) -> Result {
+    let client = client()?;
+    client.session.usable()?;
+    let id = handle::<Module>(client, hmod)?;
+    if !client.modules.hold().unload_module(id) {
+        return Err(Status::ERROR_INVALID_HANDLE);
+    }
+    client.memory.hold().forget_globals(id);
+    let op = const { Opcode::of("cuModuleUnload") };
+    client.session.post(op, &ModuleUnload { id: Id::new(id) })
+}
+
+/// The function at a position of a module's kernels: its handle, made at first use.
+fn function_at(client: &'static Client, module: u32, at: usize) -> Result<u32> {
+    let mut modules = client.modules.hold();
+    let image = modules.modules.get_mut(&module).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    if let Some(id) = image.handles.get(&at) {
+        return Ok(*id);
+    }
+    let (kernel, context) = (std::sync::Arc::clone(&image.kernels[at]), image.context);
+    let id = client.mint();
+    image.handles.insert(at, id);
+    let name = kernel.name.to_string_lossy().into_owned();
+    modules
+        .functions
+        .insert(id, KnownFunction { kernel, module, of_kernel: 0, context });
+    let body = GetFunction { id: Id::new(id), module: Id::new(module), name };
+    client.session.post(const { Opcode::of("cuModuleGetFunction") }, &body)?;
+    Ok(id)
+}
+
+pub(crate) unsafe fn cuModuleGetFunction(
+    hfunc: *mut *mut c_void,
+    hmod: *mut c_void,
+    name: *const c_char,
+) -> Result {
+    let client = client()?;
+    let module = handle::<Module>(client, hmod)?;
+    // SAFETY: the application's text.
+    let name = unsafe { text(name)? };
+    if hfunc.is_null() {
+        return Err(INVALID);
+    }
+    let at = {
+        let modules = client.modules.hold();
+        let image = modules.modules.get(&module).ok_or(Status::ERROR_INVALID_HANDLE)?;
+        image.find(name).ok_or(Status::ERROR_NOT_FOUND)?
+    };
+    let id = function_at(client, module, at)?;
+    // SAFETY: the application's pointer.
+    unsafe { put(hfunc, Id::<Function>::new(id).to_c()) }
+}
+
+pub(crate) unsafe fn cuModuleGetFunctionCount(count: *mut u32, module: *mut c_void) -> Result {
+    let client = client()?;
+    let id = handle::<Module>(client, module)?;
+    let known = client.modules.hold().modules.get(&id).map(|image| image.kernels.len());
+    // SAFETY: the application's pointer.
+    unsafe { put(count, known.ok_or(Status::ERROR_INVALID_HANDLE)? as u32) }
+}
+
+pub(crate) unsafe fn cuModuleEnumerateFunctions(
+    functions: *mut *mut c_void,
+    num_functions: u32,
+    module: *mut c_void,
+) -> Result {
+    let client = client()?;
+    let id = handle::<Module>(client, module)?;
+    let known = client.modules.hold().modules.get(&id).map(|image| image.kernels.len());
+    let known = known.ok_or(Status::ERROR_INVALID_HANDLE)?;
+    if functions.is_null() {
+        return Err(INVALID);
+    }
+    for at in 0..known.min(num_functions as usize) {
+        let function = function_at(client, id, at)?;
+        // SAFETY: the application's array has `num_functions` items.
+        unsafe { put(functions.add(at), Id::<Function>::new(function).to_c())? };
+    }
+    Ok(())
+}
+
+/// Stores a variable's place, after keeping it: copies to it are checked against it.
+///
+/// # Safety
+/// The pointers are the application's.
+pub(super) unsafe fn put_global(
+    client: &'static Client,
+    op: Opcode,
+    answer: &[u8],
+    owner: u32,
+    dptr: *mut u64,
+    bytes: *mut usize,
+) -> Result {
+    let global: Global =
+        wire::from_bytes(answer).map_err(|error| client.session.broken(op, &error))?;
+    let context = crate::thread::current_context();
+    client
+        .memory
+        .hold()
+        .add_global(global.address, KnownGlobal { size: global.size, owner, context });
+    // SAFETY: the caller's promise; each may be left out.
+    unsafe {
+        put_opt(dptr, global.address);
+        put_opt(bytes, global.size as usize);
+    }
+    Ok(())
+}
+
+pub(crate) unsafe fn cuModuleGetGlobal_v2(
+    dptr: *mut u64,
+    bytes: *mut usize,
+    hmod: *mut c_void,
+    name: *const c_char,
+) -> Result {
+    const OP: Opcode = Opcode::of("cuModuleGetGlobal_v2");
+    let client = client()?;
+    let module = handle::<Module>(client, hmod)?;
+    // SAFETY: the application's text.
+    let name = unsafe { text(name)? }.to_string_lossy().into_owned();
+    if dptr.is_null() && bytes.is_null() {
+        return Err(INVALID);
+    }
+    let answer = client.session.call(OP, &ModuleGlobal { module: Id::new(module), name })?;
+    // SAFETY: the application's pointers.
+    unsafe { put_global(client, OP, &answer, module, dptr, bytes) }
+}
+
+pub(crate) unsafe fn cuModuleGetLoadingMode(mode: *mut u32) -> Result {
+    /// `CU_MODULE_LAZY_LOADING`: the server's driver compiles a kernel when it is first needed.
+    const LAZY: u32 = 2;
+    // SAFETY: the application's pointer.
+    unsafe { put(mode, LAZY) }
+}

@@ -1,0 +1,134 @@
+//! Occupancy.
+
+use rgpu_proto::derived::client as derived;
+
+use super::*;
+use crate::client::get as client;
+
+/// `cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags`, through the derived row.
+///
+/// # Safety
+/// `blocks` is writable.
+pub(super) unsafe fn max_active_blocks(
+    client: &'static Client,
+    blocks: *mut i32,
+    f: *mut c_void,
+    threads: i32,
+    shared: usize,
+    flags: u32,
+) -> Result {
+    let f = resolve::<Function>(client, f)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        derived::cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+            &client, blocks, f, threads, shared, flags,
+        )
+    }
+}
+
+/// `CUoccupancyB2DSize`: dynamic shared memory of a block of so many threads.
+type SharedOf = unsafe extern "C" fn(i32) -> usize;
+
+// `CUdevice_attribute` and `CUfunction_attribute` numbers.
+const WARP: u32 = 10;
+const MAX_THREADS: u32 = 1;
+const MULTIPROCESSORS: u32 = 16;
+const FUNCTION_MAX_THREADS: u32 = 0;
+
+/// The block size that keeps most threads of a multiprocessor busy; the larger one of equals.
+fn best_block(
+    sizes: impl Iterator<Item = i32>,
+    mut active: impl FnMut(i32) -> Result<i32>,
+) -> Result<(i32, i32)> {
+    let mut best = (0, 0, 0);
+    for size in sizes {
+        let blocks = active(size)?;
+        if blocks * size > best.0 {
+            best = (blocks * size, size, blocks);
+        }
+    }
+    Ok((best.1, best.2))
+}
+
+pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSize(
+    min_grid_size: *mut i32,
+    block_size: *mut i32,
+    func: *mut c_void,
+    shared_of: Option<unsafe extern "C" fn()>,
+    dynamic_smem_size: usize,
+    block_size_limit: i32,
+) -> Result {
+    // SAFETY: the same contract.
+    unsafe {
+        cuOccupancyMaxPotentialBlockSizeWithFlags(
+            min_grid_size,
+            block_size,
+            func,
+            shared_of,
+            dynamic_smem_size,
+            block_size_limit,
+            0,
+        )
+    }
+}
+
+pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
+    min_grid_size: *mut i32,
+    block_size: *mut i32,
+    func: *mut c_void,
+    shared_of: Option<unsafe extern "C" fn()>,
+    dynamic_smem_size: usize,
+    block_size_limit: i32,
+    flags: u32,
+) -> Result {
+    let client = client()?;
+    let context = client.working_context()?;
+    if min_grid_size.is_null() || block_size.is_null() || flags > 1 {
+        return Err(INVALID);
+    }
+    // SAFETY: the C type of this parameter is CUoccupancyB2DSize.
+    let shared_of = shared_of
+        .map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), SharedOf>(f) });
+    let device = client.device(client.contexts.hold().get(context)?.device as i32)?;
+    let func = resolve::<Function>(client, func)?;
+    let mut most = 0;
+    // SAFETY: `most` is live.
+    unsafe { derived::cuFuncGetAttribute(&client, &raw mut most, FUNCTION_MAX_THREADS, func)? };
+    most = most.min(device.attribute_or(MAX_THREADS, 1024));
+    if block_size_limit > 0 {
+        most = most.min(block_size_limit);
+    }
+    let warp = device.attribute_or(WARP, 32).max(1);
+    // From the largest size down, in warps; a limit that is no whole warp counts as it is.
+    let down = (1..).map(|step| (most - 1) / warp * warp + warp - step * warp);
+    let sizes = std::iter::once(most).chain(down.take_while(|size| *size > 0).filter(|s| *s < most));
+    let (size, blocks) = best_block(sizes, |threads| {
+        // SAFETY: the application's function, called as it says.
+        let shared = shared_of.map_or(dynamic_smem_size, |of| unsafe { of(threads) });
+        let mut blocks = 0;
+        // SAFETY: `blocks` is live.
+        unsafe { max_active_blocks(client, &raw mut blocks, func, threads, shared, flags)? };
+        Ok(blocks)
+    })?;
+    // SAFETY: the application's pointers, not null.
+    unsafe {
+        put(block_size, size)?;
+        put(min_grid_size, blocks * device.attribute_or(MULTIPROCESSORS, 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_and_then_largest_block_is_best() {
+        let active = |size: i32| Ok(2048 / size);
+        let sizes = [1024, 992, 512, 256];
+        assert_eq!(best_block(sizes.into_iter(), active), Ok((1024, 2)));
+        let limited = |size: i32| Ok(if size > 512 { 1 } else { 4 });
+        assert_eq!(best_block(sizes.into_iter(), limited), Ok((512, 4)));
+        let failing = |_| Err(Status::ERROR_UNKNOWN);
+        assert_eq!(best_block(sizes.into_iter(), failing), Err(Status::ERROR_UNKNOWN));
+    }
+}

@@ -1,0 +1,256 @@
+//! The one session of this process and what is known beside it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
+
+use rgpu_proto::handle::{FIRST_MINTED, HandleKind};
+use rgpu_proto::hello::ServerHello;
+use rgpu_proto::kinds::ClientSide;
+use rgpu_proto::msg::{PRIMARY_CONTEXT, Window, WindowAt};
+use rgpu_proto::opcode::Opcode;
+use rgpu_proto::status::Status;
+use rgpu_proto::wire::{self, Decode, DecodeError, Reader};
+
+use crate::names::Hold;
+use crate::session::{Origin, Session};
+use crate::shadow::contexts::Contexts;
+use crate::shadow::devices::DeviceShadow;
+use crate::shadow::memory::Memory;
+use crate::shadow::modules::Modules;
+use crate::shadow::streams::Streams;
+use crate::stats::STATS;
+use crate::{config, log, session, stats};
+
+/// What `cuDriverGetVersion` says before there is a session: the version whose functions this library has.
+pub(crate) const OWN_VERSION: i32 = 13000;
+
+/// How often the server is asked for another window where the application already uses its addresses.
+const WINDOW_TRIES: usize = 8;
+
+/// A process with a session.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The session.
+    pub(crate) session: Session,
+    /// What the server said at the start.
+    pub(crate) hello: ServerHello,
+    /// The devices.
+    pub(crate) devices: Vec<DeviceShadow>,
+    /// Contexts.
+    pub(crate) contexts: Mutex<Contexts>,
+    /// Streams and events.
+    pub(crate) streams: Mutex<Streams>,
+    /// Modules, libraries, kernels, functions.
+    pub(crate) modules: Mutex<Modules>,
+    /// Device memory, pinned host memory, pools.
+    pub(crate) memory: Mutex<Memory>,
+    next_id: AtomicU32,
+    account: stats::Session,
+}
+
+static CLIENT: OnceLock<Option<Client>> = OnceLock::new();
+
+/// The client, once `cuInit` has succeeded.
+pub(crate) fn get() -> Result<&'static Client, Status> {
+    CLIENT.get().and_then(Option::as_ref).ok_or(Status::ERROR_NOT_INITIALIZED)
+}
+
+/// Connects, the first time. A failure is said once and stays.
+pub(crate) fn init() -> Result<(), Status> {
+    let mut first = None;
+    let client = CLIENT.get_or_init(|| {
+        let started = Instant::now();
+        let opened = open();
+        STATS.connecting.add_time(started.elapsed());
+        match opened {
+            Ok(client) => {
+                first = Some(());
+                Some(client)
+            }
+            Err(reason) => {
+                log::notice(format_args!("{reason}"));
+                None
+            }
+        }
+    });
+    let client = client.as_ref().ok_or(Status::ERROR_NO_DEVICE)?;
+    if first.is_some() {
+        client.settle_in()?;
+    }
+    client.session.usable()
+}
+
+fn open() -> Result<Client, String> {
+    let config = config::get();
+    let server = config
+        .server
+        .as_deref()
+        .ok_or("no GPU: RGPU_SERVER is not set (tcp://HOST:PORT or unix:/PATH)")?;
+    let memory = match config.memory.as_deref() {
+        None => 0,
+        Some(text) => config::parse_size(text)
+            .ok_or_else(|| format!("no GPU: RGPU_MEMORY={text} is no size (as in 256Mi, 2Gi)"))?,
+    };
+    let (connection, hello) = session::open(server, memory)?;
+    crate::gate::watch(connection.closer());
+    let credit = hello.bulk_credit;
+    let session = Session::new(connection, credit, config.sync);
+    Ok(Client::new(session, hello, server))
+}
+
+/// Ends the session as the process ends.
+pub(crate) fn finish() {
+    let Ok(client) = get() else { return };
+    client.session.finish();
+    if let Some(path) = &config::get().stats {
+        STATS.write(&client.account, path);
+    }
+}
+
+impl Client {
+    fn new(session: Session, hello: ServerHello, server: &str) -> Self {
+        let devices: Vec<_> =
+            hello.devices.iter().map(|device| DeviceShadow::new(device, hello.lease)).collect();
+        let account = stats::Session {
+            server: server.to_owned(),
+            device: devices.first().map_or_else(String::new, |device| device.name.clone()),
+            number: hello.session,
+            lease: hello.lease,
+        };
+        let default_pools = (0..devices.len() as u32).map(|at| FIRST_MINTED + at).collect();
+        Self {
+            session,
+            contexts: Mutex::new(Contexts::new(devices.len())),
+            streams: Mutex::default(),
+            modules: Mutex::default(),
+            memory: Mutex::new(Memory::new(&hello, default_pools)),
+            next_id: AtomicU32::new(FIRST_MINTED + devices.len() as u32),
+            devices,
+            hello,
+            account,
+        }
+    }
+
+    /// Reserves the device window here too, so that no host pointer can look like a device pointer.
+    fn settle_in(&'static self) -> Result<(), Status> {
+        let (mut base, mut size) = (self.hello.window_base, self.hello.window_size);
+        for _ in 0..WINDOW_TRIES {
+            let reserved = reserve(base, size);
+            let body = wire::to_bytes(&Window { reserved });
+            let origin = Origin::within(PRIMARY_CONTEXT);
+            let answer = self.session.ask(Opcode::WINDOW, origin, &[&body])?;
+            if reserved {
+                log::debug(format_args!(
+                    "session {} on {}: {} bytes at {base:#x}",
+                    self.hello.session, self.account.server, self.hello.lease
+                ));
+                self.memory.hold().place(base, size);
+                return Ok(());
+            }
+            let other: WindowAt = wire::from_bytes(&answer)
+                .map_err(|error| self.session.broken(Opcode::WINDOW, &error))?;
+            (base, size) = (other.base, other.size);
+        }
+        log::notice(format_args!("no GPU: this program uses the addresses of every window offered"));
+        Err(Status::ERROR_NO_DEVICE)
+    }
+
+    /// Invents an id, of any kind. Ids are never used twice.
+    pub(crate) fn mint(&self) -> u32 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The context current to the calling thread.
+    pub(crate) fn context(&self) -> Result<u32, Status> {
+        let id = crate::thread::current_context();
+        if id == 0 {
+            return Err(Status::ERROR_INVALID_CONTEXT);
+        }
+        self.contexts.hold().check(id)?;
+        Ok(id)
+    }
+
+    /// The same, after errors that make every call fail.
+    pub(crate) fn working_context(&self) -> Result<u32, Status> {
+        self.session.usable()?;
+        self.context()
+    }
+
+    /// The device of an ordinal.
+    pub(crate) fn device(&self, ordinal: i32) -> Result<&DeviceShadow, Status> {
+        usize::try_from(ordinal)
+            .ok()
+            .and_then(|at| self.devices.get(at))
+            .ok_or(Status::ERROR_INVALID_DEVICE)
+    }
+}
+
+/// Reserves [base, +size) without memory behind it, unless something is there already.
+fn reserve(base: u64, size: u64) -> bool {
+    let Ok(size) = usize::try_from(size) else { return false };
+    let wish = base as usize as *mut libc::c_void;
+    let flags = libc::MAP_PRIVATE
+        | libc::MAP_ANONYMOUS
+        | libc::MAP_NORESERVE
+        | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: MAP_FIXED_NOREPLACE maps only where nothing is mapped; nobody can rely on such addresses.
+    let at = unsafe { libc::mmap(wish, size, libc::PROT_NONE, flags, -1, 0) };
+    if at == libc::MAP_FAILED {
+        return false;
+    }
+    if at != wish {
+        // Kernels before 4.17 take the address as a hint.
+        // SAFETY: this mapping was made above and nobody else knows of it.
+        unsafe { libc::munmap(at, size) };
+        return false;
+    }
+    true
+}
+
+// The half of derived rows: handles are checked here, everything else by the server.
+impl ClientSide for &'static Client {
+    fn check(&self, kind: HandleKind, id: u32) -> Result<(), Status> {
+        let known = match kind {
+            HandleKind::Context => return self.contexts.hold().check(id),
+            HandleKind::Stream => return self.streams.hold().check_stream(id),
+            HandleKind::Event => self.streams.hold().events.contains_key(&id),
+            HandleKind::Module => self.modules.hold().modules.contains_key(&id),
+            HandleKind::Library => self.modules.hold().libraries.contains_key(&id),
+            HandleKind::Kernel => self.modules.hold().kernels.contains_key(&id),
+            HandleKind::Function => self.modules.hold().functions.contains_key(&id),
+            HandleKind::Pool => self.memory.hold().pools.exists(id),
+            HandleKind::Physical => self.memory.hold().vmm.knows(id),
+        };
+        if known { Ok(()) } else { Err(Status::ERROR_INVALID_HANDLE) }
+    }
+
+    fn post(&self, op: Opcode, body: &[u8]) -> Result<(), Status> {
+        const WAIT_EVENT: Opcode = Opcode::of("cuStreamWaitEvent");
+        let context = self.working_context()?;
+        if op == WAIT_EVENT && self.session.host_functions().any_in(None) {
+            let stream = u32::decode(&mut Reader::new(body)).unwrap_or(0);
+            self.streams.hold().wait_behind_host(stream);
+        }
+        self.session.post_bytes(op, Origin::within(context), &[body])
+    }
+
+    fn call(&self, op: Opcode, body: &[u8]) -> Result<Vec<u8>, Status> {
+        // Kernels of libraries belong to no context.
+        let context = self.working_context().or_else(|status| match status {
+            Status::ERROR_INVALID_CONTEXT if is_of_library(op) => Ok(PRIMARY_CONTEXT),
+            status => Err(status),
+        })?;
+        let answer = self.session.ask(op, Origin::within(context), &[body])?;
+        self.modules.hold().observe(op, body);
+        Ok(answer)
+    }
+
+    fn broken(&self, op: Opcode, error: DecodeError) -> Status {
+        self.session.broken(op, &error)
+    }
+}
+
+fn is_of_library(op: Opcode) -> bool {
+    rgpu_proto::spec::row(op.0).is_some_and(|row| row.family == "library")
+}

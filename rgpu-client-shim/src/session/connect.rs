@@ -1,0 +1,174 @@
+//! From an address to a session: connect, shake hands, or say in words why not.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rgpu_proto::hello::{
+    self, ClientHello, HelloKind, Intent, OLDEST_VERSION, PREAMBLE_LEN, Preamble, Refusal,
+    RefusalCode, ServerHello, VERSION,
+};
+use rgpu_proto::limits::MAX_TEXT;
+use rgpu_proto::wire;
+use rgpu_transport::{Connection, Url};
+
+/// A program without a server must know within 3 s.
+const CONNECT: Duration = Duration::from_millis(2500);
+
+/// A server that is there may have to start a worker first.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// Connects to the server at `address` and asks for `memory` bytes of a GPU. The error is for people.
+pub(crate) fn open(address: &str, memory: u64) -> Result<(Connection, ServerHello), String> {
+    let url: Url = address.parse().map_err(|error| format!("{error}"))?;
+    let connection = rgpu_transport::connect(&url, CONNECT)
+        .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;
+    greet(connection, &client_hello(memory)).map_err(|reason| format!("no GPU from {url}: {reason}"))
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused (is rgpu-server running?)".into(),
+        io::ErrorKind::NotFound => "no such socket or host".into(),
+        io::ErrorKind::TimedOut => "timed out".into(),
+        _ => error.to_string(),
+    }
+}
+
+fn client_hello(memory: u64) -> ClientHello {
+    let short = |text: String| text.chars().take(MAX_TEXT / 16).collect::<String>();
+    let program = std::env::args_os().next().map_or_else(String::new, |path| {
+        std::path::Path::new(&path)
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    });
+    ClientHello {
+        min_version: OLDEST_VERSION,
+        max_version: VERSION,
+        features: 0,
+        intent: Intent::Session,
+        memory,
+        pid: std::process::id(),
+        host: short(host_name()),
+        program: short(program),
+    }
+}
+
+fn host_name() -> String {
+    let mut name = [0_u8; 256];
+    // SAFETY: the buffer is live and its length is passed; its last byte stays 0.
+    unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    std::ffi::CStr::from_bytes_until_nul(&name)
+        .map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The handshake over a fresh connection.
+pub(super) fn greet(
+    connection: Connection,
+    words: &ClientHello,
+) -> Result<(Connection, ServerHello), String> {
+    let peer = connection.peer().to_owned();
+    let (mut sender, mut receiver, closer) = connection.split();
+    let deadline = Instant::now() + ANSWER;
+    sender
+        .send(&[io::IoSlice::new(&hello::to_bytes(HelloKind::Client, words))])
+        .map_err(|error| error.to_string())?;
+    let mut fill = |bytes: &mut [u8]| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match receiver.wait_ready(Some(left)) {
+            Ok(false) => Err("the server does not answer".to_owned()),
+            Ok(true) => receiver.receive(bytes).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
+                _ => error.to_string(),
+            }),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let mut preamble = [0; PREAMBLE_LEN];
+    fill(&mut preamble)?;
+    let preamble = Preamble::from_bytes(&preamble).map_err(|error| error.to_string())?;
+    let mut body = vec![0; preamble.len];
+    fill(&mut body)?;
+    let server = read_answer(preamble.kind, &body, words)?;
+    Ok((Connection::new(sender, receiver, closer, peer), server))
+}
+
+fn read_answer(kind: HelloKind, body: &[u8], words: &ClientHello) -> Result<ServerHello, String> {
+    match kind {
+        HelloKind::Server => {
+            let server: ServerHello = wire::from_bytes(body).map_err(|error| error.to_string())?;
+            check(&server)?;
+            Ok(server)
+        }
+        HelloKind::Refusal => {
+            let refusal: Refusal = wire::from_bytes(body).map_err(|error| error.to_string())?;
+            Err(match refusal.code {
+                RefusalCode::Version => hello::version_mismatch(
+                    (words.min_version, words.max_version),
+                    (refusal.min_version, refusal.max_version),
+                ),
+                _ => refusal.reason,
+            })
+        }
+        HelloKind::Client | HelloKind::Inventory => {
+            Err("the server answered something else than was asked".into())
+        }
+    }
+}
+
+/// What the rest of the client relies on.
+fn check(server: &ServerHello) -> Result<(), String> {
+    let granularity = server.granularity;
+    let end = server.window_base.checked_add(server.window_size);
+    if server.devices.is_empty() {
+        return Err("the server has no GPU".into());
+    }
+    if server.version < OLDEST_VERSION || server.version > VERSION {
+        return Err(format!("the server chose protocol version {}, which was not offered", server.version));
+    }
+    if !granularity.is_power_of_two()
+        || granularity < 4096
+        || !server.window_base.is_multiple_of(granularity)
+        || !server.window_size.is_multiple_of(granularity)
+        || end.is_none_or(|end| end > 1 << 47)
+        || server.window_base == 0
+        || server.window_size == 0
+    {
+        return Err("the server's driver offers no usable window of device addresses".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_at_the_address_is_said_in_words() {
+        let since = Instant::now();
+        let error = open("tcp://127.0.0.1:1", 0).expect_err("nobody listens there");
+        assert!(error.contains("tcp://127.0.0.1:1") && error.contains("refused"), "{error}");
+        let error = open("unix:/no/such/socket", 0).expect_err("nothing there");
+        assert!(error.contains("unix:/no/such/socket"), "{error}");
+        let error = open("gpu1", 0).expect_err("no address");
+        assert!(error.contains("tcp://HOST:PORT"), "{error}");
+        assert!(since.elapsed() < Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_refusal_is_passed_on() {
+        let refusal = Refusal {
+            code: RefusalCode::Version,
+            reason: String::new(),
+            min_version: VERSION + 1,
+            max_version: VERSION + 2,
+        };
+        let words = client_hello(0);
+        let error = read_answer(HelloKind::Refusal, &wire::to_bytes(&refusal), &words)
+            .expect_err("refused");
+        assert!(error.ends_with("upgrade the client"), "{error}");
+        let refusal = Refusal { code: RefusalCode::Memory, reason: "3 GiB left".into(), ..refusal };
+        let error = read_answer(HelloKind::Refusal, &wire::to_bytes(&refusal), &words)
+            .expect_err("refused");
+        assert_eq!(error, "3 GiB left");
+    }
+}

@@ -1,0 +1,126 @@
+//! Frames on their way out: numbered, buffered, sent in order.
+
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+use rgpu_proto::frame::{Flags, HEADER_LEN, Header};
+use rgpu_proto::opcode::Opcode;
+use rgpu_proto::session::Outgoing as Numbers;
+use rgpu_transport::Sender;
+
+use super::Origin;
+use crate::stats::STATS;
+
+/// Buffered bytes that are sent without waiting for more.
+const FULL: usize = 64 << 10;
+
+/// A posted call that comes this long after the last send is sent at once: the link is idle, and a send costs
+/// about a tenth of this. Calls in quicker succession are gathered.
+const QUIET: Duration = Duration::from_micros(50);
+
+/// A frame to send, but for its number and length.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outgoing {
+    /// What it is.
+    pub(super) op: Opcode,
+    /// How to read it.
+    pub(super) flags: Flags,
+    /// See [`Header::re`].
+    pub(super) re: u64,
+    /// Who sends it.
+    pub(super) origin: Origin,
+}
+
+/// The sending half of a session.
+pub(super) struct Outbox {
+    sender: Sender,
+    numbers: Numbers,
+    buffer: Vec<u8>,
+    sent: Instant,
+    failed: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self {
+            sender,
+            numbers: Numbers::default(),
+            buffer: Vec::with_capacity(FULL),
+            sent: Instant::now(),
+            failed: false,
+        }
+    }
+
+    /// Buffers a frame; its number.
+    pub(super) fn put(&mut self, frame: Outgoing, body: &[&[u8]]) -> u64 {
+        let len = body.iter().map(|part| part.len()).sum();
+        let (seq, header) = self.header(frame, len);
+        self.buffer.extend_from_slice(&header);
+        for part in body {
+            self.buffer.extend_from_slice(part);
+        }
+        seq
+    }
+
+    /// Whether what is buffered should not wait for more.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.buffer.len() >= FULL || self.sent.elapsed() >= QUIET
+    }
+
+    /// Sends what is buffered.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let result = self.write(&[IoSlice::new(&buffer)]);
+        self.buffer = buffer;
+        self.buffer.clear();
+        result
+    }
+
+    /// Sends what is buffered and then a frame, whose body is not copied.
+    pub(super) fn send(&mut self, frame: Outgoing, body: &[u8]) -> io::Result<()> {
+        let (_, header) = self.header(frame, body.len());
+        self.buffer.extend_from_slice(&header);
+        let buffer = std::mem::take(&mut self.buffer);
+        let result = self.write(&[IoSlice::new(&buffer), IoSlice::new(body)]);
+        self.buffer = buffer;
+        self.buffer.clear();
+        result
+    }
+
+    /// Frames numbered so far.
+    pub(super) const fn last(&self) -> u64 {
+        self.numbers.last()
+    }
+
+    fn header(&mut self, frame: Outgoing, len: usize) -> (u64, [u8; HEADER_LEN]) {
+        let seq = self.numbers.next();
+        STATS.frames_sent.add(1);
+        let header = Header {
+            // Bodies are bounded by MAX_BODY and MAX_CHUNK, far below 4 GiB.
+            len: len as u32,
+            op: frame.op,
+            flags: frame.flags,
+            seq,
+            re: frame.re,
+            ctx: frame.origin.context,
+            lane: frame.origin.lane,
+        };
+        (seq, header.to_bytes())
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        // After a failure the server may have half a frame; nothing more may follow it.
+        if self.failed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        STATS.bytes_sent.add(bytes as u64);
+        let result = self.sender.send(slices);
+        self.failed = result.is_err();
+        self.sent = Instant::now();
+        result
+    }
+}

@@ -1,0 +1,140 @@
+//! Devices as the server described them, less what does not work across a network.
+
+use std::collections::BTreeMap;
+
+use rgpu_proto::hello::Device;
+use rgpu_proto::status::Status;
+
+/// Attributes of `CUdevice_attribute` that depend on sharing memory or a machine with the GPU, or on calls that
+/// are not forwarded; a remote GPU does not have them.
+const NOT_REMOTE: &[u32] = &[
+    19,  // CAN_MAP_HOST_MEMORY
+    83,  // MANAGED_MEMORY
+    86,  // HOST_NATIVE_ATOMIC_SUPPORTED
+    88,  // PAGEABLE_MEMORY_ACCESS
+    89,  // CONCURRENT_MANAGED_ACCESS
+    91,  // CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM
+    92,  // CAN_USE_STREAM_MEM_OPS_V1
+    93,  // CAN_USE_64_BIT_STREAM_MEM_OPS_V1
+    94,  // CAN_USE_STREAM_WAIT_VALUE_NOR_V1
+    96,  // COOPERATIVE_MULTI_DEVICE_LAUNCH
+    98,  // CAN_FLUSH_REMOTE_WRITES
+    100, // PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES
+    101, // DIRECT_MANAGED_MEM_ACCESS_FROM_HOST
+    103, // HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED
+    104, // HANDLE_TYPE_WIN32_HANDLE_SUPPORTED
+    105, // HANDLE_TYPE_WIN32_KMT_HANDLE_SUPPORTED
+    110, // GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED
+    112, // SPARSE_CUDA_ARRAY_SUPPORTED
+    114, // TIMELINE_SEMAPHORE_INTEROP_SUPPORTED
+    116, // GPU_DIRECT_RDMA_SUPPORTED
+    117, // GPU_DIRECT_RDMA_FLUSH_WRITES_OPTIONS
+    119, // MEMPOOL_SUPPORTED_HANDLE_TYPES
+    121, // DEFERRED_MAPPING_CUDA_ARRAY_SUPPORTED
+    122, // CAN_USE_64_BIT_STREAM_MEM_OPS
+    123, // CAN_USE_STREAM_WAIT_VALUE_NOR
+    124, // DMA_BUF_SUPPORTED
+    125, // IPC_EVENT_SUPPORTED
+    129, // UNIFIED_FUNCTION_POINTERS
+    132, // MULTICAST_SUPPORTED
+];
+
+/// A device of the session.
+#[derive(Debug, Clone)]
+pub(crate) struct DeviceShadow {
+    /// Name.
+    pub(crate) name: String,
+    /// UUID.
+    pub(crate) uuid: [u8; 16],
+    /// Bus id, as `cuDeviceGetPCIBusId` writes it.
+    pub(crate) bus: String,
+    /// Bytes that this process may use.
+    pub(crate) memory: u64,
+    attributes: BTreeMap<u32, i32>,
+}
+
+impl DeviceShadow {
+    /// The device of the snapshot, with `lease` bytes of memory.
+    pub(crate) fn new(device: &Device, lease: u64) -> Self {
+        let mut attributes: BTreeMap<u32, i32> = device.attributes.iter().copied().collect();
+        for attribute in NOT_REMOTE {
+            if let Some(value) = attributes.get_mut(attribute) {
+                *value = 0;
+            }
+        }
+        Self {
+            name: device.name.clone(),
+            uuid: device.uuid,
+            bus: device.pci_bus_id.clone(),
+            memory: lease,
+            attributes,
+        }
+    }
+
+    /// The value of an attribute.
+    pub(crate) fn attribute(&self, which: u32) -> Result<i32, Status> {
+        self.attributes.get(&which).copied().ok_or(Status::ERROR_INVALID_VALUE)
+    }
+
+    /// The value of an attribute, or `otherwise`.
+    pub(crate) fn attribute_or(&self, which: u32, otherwise: i32) -> i32 {
+        self.attributes.get(&which).copied().unwrap_or(otherwise)
+    }
+
+    /// Compute capability: major and minor.
+    pub(crate) fn capability(&self) -> (i32, i32) {
+        (self.attribute_or(75, 0), self.attribute_or(76, 0))
+    }
+
+    /// Whether `text` names this device's place on its bus, in one of the forms that CUDA takes:
+    /// `[domain:]bus:device[.function]`.
+    pub(crate) fn is_at(&self, text: &str) -> bool {
+        let parse = |text: &str| {
+            let (rest, function) = text.split_once('.').unwrap_or((text, "0"));
+            let parts: Vec<&str> = rest.split(':').collect();
+            let (domain, bus, device) = match parts.as_slice() {
+                [bus, device] => ("0", *bus, *device),
+                [domain, bus, device] => (*domain, *bus, *device),
+                _ => return None,
+            };
+            let hex = |part| u32::from_str_radix(part, 16).ok();
+            Some((hex(domain)?, hex(bus)?, hex(device)?, hex(function)?))
+        };
+        parse(text).is_some() && parse(text) == parse(&self.bus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device() -> DeviceShadow {
+        let device = Device {
+            name: "GPU".into(),
+            uuid: [1; 16],
+            total_memory: 1 << 34,
+            pci_bus_id: "0000:3B:00.0".into(),
+            attributes: vec![(75, 9), (76, 0), (83, 1), (10, 32)],
+        };
+        DeviceShadow::new(&device, 1 << 30)
+    }
+
+    #[test]
+    fn what_does_not_work_remotely_is_not_claimed() {
+        let device = device();
+        assert_eq!(device.attribute(83), Ok(0));
+        assert_eq!(device.attribute(10), Ok(32));
+        assert_eq!(device.attribute(19), Err(Status::ERROR_INVALID_VALUE));
+        assert_eq!(device.capability(), (9, 0));
+        assert_eq!(device.memory, 1 << 30);
+    }
+
+    #[test]
+    fn a_bus_id_has_several_spellings() {
+        let device = device();
+        for text in ["0000:3B:00.0", "0:3b:0.0", "3B:00.0", "00003b:3b:0", "0000:3b:00"] {
+            assert_eq!(device.is_at(text), !text.starts_with("00003b"), "{text}");
+        }
+        assert!(!device.is_at("") && !device.is_at("x:y"));
+    }
+}

@@ -1,0 +1,259 @@
+//! Modules, libraries, their kernels and functions, from the snapshots that came with them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use rgpu_proto::msg::module::KernelInfo;
+use rgpu_proto::opcode::Opcode;
+use rgpu_proto::wire::{Decode, Reader};
+
+/// `CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK`.
+const MAX_THREADS: u32 = 0;
+/// `CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES`.
+const SHARED_SIZE: u32 = 1;
+/// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`.
+const MAX_DYNAMIC_SHARED: u32 = 8;
+
+/// What is known of a kernel.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// Name.
+    pub(crate) name: CString,
+    /// Offset and size of each parameter.
+    pub(crate) params: Vec<(usize, usize)>,
+    /// Bytes of all parameters.
+    pub(crate) params_size: usize,
+    /// Threads of a block at most.
+    pub(crate) max_threads: i32,
+    /// Bytes of static shared memory.
+    pub(crate) shared: i32,
+    /// Bytes of dynamic shared memory at most; the application may raise it.
+    max_dynamic_shared: AtomicI32,
+}
+
+impl Kernel {
+    fn new(info: &KernelInfo) -> Option<Self> {
+        let attribute = |which| {
+            info.attributes.iter().find(|(number, _)| *number == which).map(|(_, value)| *value)
+        };
+        let params: Vec<_> =
+            info.params.iter().map(|(at, size)| (*at as usize, *size as usize)).collect();
+        let params_size = params.iter().map(|(at, size)| at + size).max().unwrap_or(0);
+        if params_size > rgpu_proto::limits::MAX_PARAMS {
+            return None;
+        }
+        Some(Self {
+            name: CString::new(info.name.as_str()).ok()?,
+            params,
+            params_size,
+            max_threads: attribute(MAX_THREADS).unwrap_or(1024),
+            shared: attribute(SHARED_SIZE).unwrap_or(0),
+            max_dynamic_shared: AtomicI32::new(attribute(MAX_DYNAMIC_SHARED).unwrap_or(48 << 10)),
+        })
+    }
+
+    /// Bytes of dynamic shared memory that a launch may ask for.
+    pub(crate) fn max_dynamic_shared(&self) -> i32 {
+        self.max_dynamic_shared.load(Ordering::Relaxed)
+    }
+}
+
+/// A module or library.
+#[derive(Debug)]
+pub(crate) struct Image {
+    /// Its context; 0 for a library, which belongs to none.
+    pub(crate) context: u32,
+    /// Its kernels, in the order of the snapshot.
+    pub(crate) kernels: Vec<Arc<Kernel>>,
+    by_name: HashMap<CString, usize>,
+    /// The function or kernel handles given out, by position.
+    pub(crate) handles: BTreeMap<usize, u32>,
+    /// Of a library: the module handle given out in each context.
+    pub(crate) as_module: HashMap<u32, u32>,
+}
+
+impl Image {
+    /// An image with the kernels of a snapshot; `None` where the snapshot makes no sense.
+    pub(crate) fn new(context: u32, kernels: &[KernelInfo]) -> Option<Self> {
+        let kernels: Vec<_> =
+            kernels.iter().map(|info| Kernel::new(info).map(Arc::new)).collect::<Option<_>>()?;
+        let by_name = kernels.iter().enumerate().map(|(at, k)| (k.name.clone(), at)).collect();
+        Some(Self {
+            context,
+            kernels,
+            by_name,
+            handles: BTreeMap::new(),
+            as_module: HashMap::new(),
+        })
+    }
+
+    /// The same kernels as a module of their own, for a library in a context.
+    pub(crate) fn in_context(&self, context: u32) -> Self {
+        Self {
+            context,
+            kernels: self.kernels.clone(),
+            by_name: self.by_name.clone(),
+            handles: BTreeMap::new(),
+            as_module: HashMap::new(),
+        }
+    }
+
+    /// The position of the kernel called `name`.
+    pub(crate) fn find(&self, name: &std::ffi::CStr) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// A `CUfunction`.
+#[derive(Debug, Clone)]
+pub(crate) struct Function {
+    /// What it runs.
+    pub(crate) kernel: Arc<Kernel>,
+    /// The module it came from, or 0 where it came from a library's kernel.
+    pub(crate) module: u32,
+    /// The kernel handle it came from, or 0.
+    pub(crate) of_kernel: u32,
+    /// In which context.
+    pub(crate) context: u32,
+}
+
+/// A `CUkernel`.
+#[derive(Debug, Clone)]
+pub(crate) struct LibraryKernel {
+    /// What it runs.
+    pub(crate) kernel: Arc<Kernel>,
+    /// Its library.
+    pub(crate) library: u32,
+    /// The function handle of each context.
+    pub(crate) functions: HashMap<u32, u32>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Modules {
+    /// Modules by id.
+    pub(crate) modules: HashMap<u32, Image>,
+    /// Libraries by id.
+    pub(crate) libraries: HashMap<u32, Image>,
+    /// Functions by id.
+    pub(crate) functions: HashMap<u32, Function>,
+    /// Kernels by id.
+    pub(crate) kernels: HashMap<u32, LibraryKernel>,
+    /// Blocks that fit on the device at once, by kernel, threads of a block and dynamic shared memory.
+    pub(crate) resident: HashMap<(u32, u32, u32), u64>,
+}
+
+impl Modules {
+    /// Learns from a derived call that has succeeded.
+    pub(crate) fn observe(&mut self, op: Opcode, body: &[u8]) {
+        const FUNCTION: Opcode = Opcode::of("cuFuncSetAttribute");
+        const KERNEL: Opcode = Opcode::of("cuKernelSetAttribute");
+        let mut reader = Reader::new(body);
+        let mut word = || u32::decode(&mut reader).unwrap_or(0);
+        // The parameters in the order of the rows.
+        let (id, attribute, value) = match op {
+            FUNCTION => {
+                let id = word();
+                (id, word(), word())
+            }
+            KERNEL => {
+                let (attribute, value) = (word(), word());
+                (word(), attribute, value)
+            }
+            _ => return,
+        };
+        if attribute != MAX_DYNAMIC_SHARED {
+            return;
+        }
+        let kernel = match op {
+            FUNCTION => self.functions.get(&id).map(|function| &function.kernel),
+            _ => self.kernels.get(&id).map(|kernel| &kernel.kernel),
+        };
+        if let Some(kernel) = kernel {
+            kernel.max_dynamic_shared.store(value as i32, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets a module and its functions.
+    pub(crate) fn unload_module(&mut self, id: u32) -> bool {
+        self.functions.retain(|_, function| function.module != id);
+        self.modules.remove(&id).is_some()
+    }
+
+    /// Forgets a library, its kernels, their functions and its modules.
+    pub(crate) fn unload_library(&mut self, id: u32) -> bool {
+        let Some(image) = self.libraries.remove(&id) else { return false };
+        for module in image.as_module.values() {
+            self.unload_module(*module);
+        }
+        let dead: Vec<u32> =
+            self.kernels.extract_if(|_, kernel| kernel.library == id).map(|(id, _)| id).collect();
+        self.functions.retain(|_, function| !dead.contains(&function.of_kernel));
+        true
+    }
+
+    /// Forgets what belongs to a context that is gone; libraries stay.
+    pub(crate) fn forget_context(&mut self, context: u32) {
+        self.modules.retain(|_, image| image.context != context);
+        self.functions.retain(|_, function| function.context != context);
+        for library in self.libraries.values_mut() {
+            library.as_module.remove(&context);
+        }
+        for kernel in self.kernels.values_mut() {
+            kernel.functions.remove(&context);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rgpu_proto::wire;
+
+    fn image() -> Image {
+        let kernels = ["one", "two"].map(|name| KernelInfo {
+            name: name.into(),
+            params: vec![(0, 8), (8, 4)],
+            attributes: vec![(MAX_THREADS, 256), (MAX_DYNAMIC_SHARED, 1000)],
+        });
+        Image::new(1, &kernels).unwrap()
+    }
+
+    #[test]
+    fn kernels_are_found_by_name() {
+        let image = image();
+        assert_eq!(image.find(c"two"), Some(1));
+        assert_eq!(image.find(c"three"), None);
+        assert_eq!((image.kernels[0].params_size, image.kernels[0].max_threads), (12, 256));
+    }
+
+    #[test]
+    fn a_raised_limit_is_noticed() {
+        let mut modules = Modules::default();
+        let kernel = Arc::clone(&image().kernels[0]);
+        let function =
+            Function { kernel: Arc::clone(&kernel), module: 20, of_kernel: 0, context: 1 };
+        modules.functions.insert(21, function);
+        let body = wire::to_bytes(&[21_u32, MAX_DYNAMIC_SHARED, 60_000]);
+        modules.observe(Opcode::of("cuFuncSetAttribute"), &body);
+        assert_eq!(kernel.max_dynamic_shared(), 60_000);
+    }
+
+    #[test]
+    fn unloading_takes_the_functions_along() {
+        let mut modules = Modules::default();
+        let kernel = Arc::clone(&image().kernels[0]);
+        modules.libraries.insert(30, image());
+        let entry = LibraryKernel {
+            kernel: Arc::clone(&kernel),
+            library: 30,
+            functions: HashMap::from([(1, 32)]),
+        };
+        modules.kernels.insert(31, entry);
+        modules.functions.insert(32, Function { kernel, module: 0, of_kernel: 31, context: 1 });
+        assert!(modules.unload_library(30) && !modules.unload_library(30));
+        assert!(modules.kernels.is_empty() && modules.functions.is_empty());
+    }
+}

@@ -36,6 +36,10 @@ pub trait ReceiveBytes: Send {
 pub trait Close: Send + Sync {
     /// Closes both directions. Closing twice does nothing.
     fn close(&self);
+
+    /// In a forked child: drops the child's copies of the descriptors and leaves the connection to the parent.
+    /// Safe to call where only async-signal-safe functions are. No half may be used in the child afterwards.
+    fn abandon(&self) {}
 }
 
 /// Sending half of a [`Connection`].

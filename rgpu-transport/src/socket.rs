@@ -1,7 +1,7 @@
 //! tcp and unix sockets.
 
 use std::io::{self, IoSlice, Read};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -108,7 +108,9 @@ fn tcp(stream: TcpStream, peer: String) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     stream.set_nonblocking(false)?;
     keep_alive(stream.as_fd())?;
-    let (reader, closer) = (stream.try_clone()?, stream.try_clone()?);
+    let (reader, own) = (stream.try_clone()?, stream.try_clone()?);
+    let all = [stream.as_raw_fd(), reader.as_raw_fd(), own.as_raw_fd()];
+    let closer = SocketCloser { own, all };
     Ok(Connection::new(
         Box::new(stream),
         Box::new(SocketReceiver(reader)),
@@ -119,7 +121,9 @@ fn tcp(stream: TcpStream, peer: String) -> io::Result<Connection> {
 
 fn unix(stream: UnixStream, peer: String) -> io::Result<Connection> {
     stream.set_nonblocking(false)?;
-    let (reader, closer) = (stream.try_clone()?, stream.try_clone()?);
+    let (reader, own) = (stream.try_clone()?, stream.try_clone()?);
+    let all = [stream.as_raw_fd(), reader.as_raw_fd(), own.as_raw_fd()];
+    let closer = SocketCloser { own, all };
     Ok(Connection::new(
         Box::new(stream),
         Box::new(SocketReceiver(reader)),
@@ -232,17 +236,24 @@ fn poll_readable(fd: RawFd, timeout: Option<Duration>) -> io::Result<bool> {
     }
 }
 
-impl Close for TcpStream {
-    fn close(&self) {
-        // Fails only where the peer has closed already.
-        let _ = self.shutdown(Shutdown::Both);
-    }
+/// One of three descriptors of a socket, and the numbers of all.
+struct SocketCloser<S> {
+    own: S,
+    all: [RawFd; 3],
 }
 
-impl Close for UnixStream {
+impl<S: AsFd + Send + Sync> Close for SocketCloser<S> {
     fn close(&self) {
-        // Fails only where the peer has closed already.
-        let _ = self.shutdown(Shutdown::Both);
+        // SAFETY: `own` keeps the descriptor open. Fails only where the peer has closed already.
+        unsafe { libc::shutdown(self.own.as_fd().as_raw_fd(), libc::SHUT_RDWR) };
+    }
+
+    fn abandon(&self) {
+        for fd in self.all {
+            // SAFETY: closing affects this process's table of descriptors only, and the caller uses no half
+            // again.
+            unsafe { libc::close(fd) };
+        }
     }
 }
 

@@ -47,10 +47,11 @@ impl FromStr for Url {
         }
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
+            let rooted = format!("/{}", path.trim_start_matches('/'));
             let usable =
-                path.starts_with('/') && path.len() <= MAX_UNIX_PATH && !path.contains('\0');
+                path.starts_with('/') && rooted.len() <= MAX_UNIX_PATH && !rooted.contains('\0');
             return if usable {
-                Ok(Self::Unix(path.into()))
+                Ok(Self::Unix(rooted.into()))
             } else {
                 Err(UrlError::Path(text.into()))
             };
@@ -70,7 +71,9 @@ fn tcp(rest: &str) -> Option<Url> {
         None if host.contains(':') => return None,
         None => host,
     };
-    (!host.is_empty()).then(|| Url::Tcp {
+    // Names and addresses need no other characters; `%` comes before an IPv6 zone.
+    let usable = |c: char| c.is_alphanumeric() || "-._:%".contains(c);
+    (!host.is_empty() && host.chars().all(usable)).then(|| Url::Tcp {
         host: host.into(),
         port,
     })
@@ -102,6 +105,7 @@ mod tests {
             assert_eq!(url.to_string(), text);
         }
         assert_eq!("unix:///run/x".parse(), Ok(Url::Unix("/run/x".into())));
+        assert_eq!("unix:////run/x".parse(), Ok(Url::Unix("/run/x".into())));
     }
 
     #[test]
@@ -112,6 +116,8 @@ mod tests {
             ("tcp://:7461", "lacks a host"),
             ("tcp://::1:7461", "lacks a host"),
             ("tcp://gpu1:70000", "lacks a host and a port"),
+            ("tcp://gpu1/x:1", "lacks a host and a port"),
+            ("tcp://[[a]:1", "lacks a host and a port"),
             ("unix:relative", "lacks an absolute path"),
             ("rdma://gpu1:7461", "not available yet"),
         ] {

@@ -1,5 +1,6 @@
 //! `rgpu fn apply | ls | logs | rm`: each writes for people to `out`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -26,13 +27,16 @@ pub enum CommandError {
     Output(#[from] io::Error),
 }
 
-/// `fn apply FILE`: every function of the file.
+/// `fn apply FILE`: every function of the file. `variables` win over those of the file, so that one definition
+/// serves many sites.
 pub async fn apply_file(
     client: &ApiClient,
     file: &Path,
+    variables: &BTreeMap<String, String>,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
-    for spec in read_file(file)? {
+    for mut spec in read_file(file)? {
+        spec.environment.variables.extend(variables.clone());
         let applied = client.apply(&spec).await?;
         writeln!(
             out,

@@ -1,7 +1,7 @@
 //! The embedded object store: the S3 protocol over a local folder, whose uploads raise events.
 //!
-//! `s3s` speaks the protocol, `s3s-fs` keeps the files, [`guard`] adds what makes the two safe to use, and
-//! [`server`] listens. Objects lie as plain files under `root/bucket/key`.
+//! `s3s` speaks the protocol, `s3s-fs` keeps the files, `guard` adds what makes the two safe to use, and
+//! `server` listens. Objects lie as plain files under `root/bucket/key`.
 
 mod credentials;
 mod event;

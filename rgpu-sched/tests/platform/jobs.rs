@@ -1,5 +1,6 @@
 //! Upload, job, result: what a job finds, how it ends, and what it leaves.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use hyper::StatusCode;
@@ -14,7 +15,10 @@ async fn an_upload_runs_the_example_and_its_result_is_stored() {
     let p = Platform::start().await;
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hello/function.yaml");
     let mut said = Vec::new();
-    apply_file(&p.api, &example, &mut said).await.unwrap();
+    let greeting = BTreeMap::from([("GREETING".to_owned(), "Welcome".to_owned())]);
+    apply_file(&p.api, &example, &greeting, &mut said)
+        .await
+        .unwrap();
     assert_eq!(String::from_utf8(said).unwrap(), "hello created\n");
 
     let done = p.run("hello", "in/letter.txt", "one two\nthree\n").await;
@@ -50,7 +54,7 @@ async fn an_upload_runs_the_example_and_its_result_is_stored() {
     show_logs(&p.api, done.id, true, &mut log).await.unwrap();
     let log = String::from_utf8(log).unwrap();
     assert!(
-        log.contains("Hello, letter.txt\n")
+        log.contains("Welcome, letter.txt\n")
             && log.contains("output s3://hello/out/letter.txt.count"),
         "{log}"
     );

@@ -136,14 +136,17 @@ impl Pool {
         if launch.grid.contains(&0) || launch.block.contains(&0) {
             return Err(LaunchError::Invalid("a dimension is zero"));
         }
-        let block_threads = launch
+        // Each is checked before they are multiplied.
+        let fits = launch
             .block
             .iter()
-            .map(|&count| u64::from(count))
-            .product::<u64>();
-        if launch.block.iter().any(|&count| count > MOST_BLOCK_THREADS)
-            || block_threads > u64::from(MOST_BLOCK_THREADS)
-        {
+            .all(|&count| count <= MOST_BLOCK_THREADS);
+        let block_threads = if fits {
+            launch.block.iter().product()
+        } else {
+            u32::MAX
+        };
+        if block_threads > MOST_BLOCK_THREADS {
             return Err(LaunchError::Invalid("more threads than a block may have"));
         }
         if launch.grid[0] > i32::MAX as u32 || launch.grid[1] > 65535 || launch.grid[2] > 65535 {
@@ -165,7 +168,7 @@ impl Pool {
         Ok(Plan {
             grid: launch.grid,
             block: launch.block,
-            block_threads: block_threads as u32,
+            block_threads,
             dynamic_shared: launch.dynamic_shared,
             shared_size: shared_size.ok_or(LaunchError::Invalid(
                 "more shared memory than there are addresses",

@@ -1,386 +1,431 @@
-//! Bodies of `convert` rows.
-use super::*;
-pub(super) extern "C" fn cvt_rn_f16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_bf16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_bf16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_bf16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_bf16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_bf16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_bf16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_bf16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_bf16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f32_f64(_: f64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f32_f64(_: f64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f32_f64(_: f64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_f32_f16(_: u32) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_f32_bf16(_: u32) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_f64_f16(_: u32) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_f64_bf16(_: u32) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f16_bf16(_: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_bf16_f16(_: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_tf32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_tf32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rna_tf32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_bf16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_bf16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_bf16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_bf16_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_bf16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_bf16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_bf16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_bf16_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f32_s64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f32_s64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f32_s64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f32_s64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f32_u64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f32_u64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f32_u64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f32_u64(_: u64) -> f32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f64_s64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f64_s64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f64_s64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f64_s64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f64_u64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rz_f64_u64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rm_f64_u64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rp_f64_u64(_: u64) -> f64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u8_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u16_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u32_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u64_f32(_: f32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u8_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u16_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u32_f64(_: f64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_s64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_s64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_s64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_s64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rni_u64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rzi_u64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rmi_u64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rpi_u64_f64(_: f64) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_satfinite_e4m3_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f16_e4m3(_: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_satfinite_e5m2_f32(_: f32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn cvt_rn_f16_e5m2(_: u32) -> u32 {
-    std::process::abort()
+//! Conversions between formats.
+
+use super::soft::{BF16, E4M3, E5M2, F16, F32, F64, Format, Mode, Number, TF32};
+
+pub(super) fn half_to_f32(format: &Format, half: u32) -> f32 {
+    f32::from_bits(F32.pack(format.unpack(u64::from(half & 0xffff)), Mode::Rn) as u32)
+}
+
+pub(super) fn half_from_f32(format: &Format, value: f32) -> u32 {
+    format.pack(F32.unpack(u64::from(value.to_bits())), Mode::Rn) as u32
+}
+
+/// The bits of every type that a row takes or gives.
+trait Word: Copy {
+    fn number(self, format: &Format) -> Number;
+    fn from_word(bits: u64) -> Self;
+}
+
+impl Word for u32 {
+    fn number(self, format: &Format) -> Number {
+        format.unpack(u64::from(self))
+    }
+
+    fn from_word(bits: u64) -> Self {
+        bits as Self
+    }
+}
+
+impl Word for f32 {
+    fn number(self, format: &Format) -> Number {
+        self.to_bits().number(format)
+    }
+
+    fn from_word(bits: u64) -> Self {
+        Self::from_bits(bits as u32)
+    }
+}
+
+impl Word for f64 {
+    fn number(self, format: &Format) -> Number {
+        format.unpack(self.to_bits())
+    }
+
+    fn from_word(bits: u64) -> Self {
+        Self::from_bits(bits)
+    }
+}
+
+macro_rules! float_to_float {
+    ($($row:ident = $to:ident $ret:ty, $from:ident $arg:ty, $mode:ident;)*) => {$(
+        pub(super) extern "C" fn $row(value: $arg) -> $ret {
+            <$ret>::from_word($to.pack(value.number(&$from), Mode::$mode))
+        }
+    )*};
+}
+
+macro_rules! integer_to_float {
+    ($($row:ident = $to:ident $ret:ty, $sign:ident, $mode:ident;)*) => {$(
+        pub(super) extern "C" fn $row(value: u64) -> $ret {
+            <$ret>::from_word($to.pack($sign(value), Mode::$mode))
+        }
+    )*};
+}
+
+fn signed(value: u64) -> Number {
+    let value = value as i64;
+    Number::integer(value < 0, value.unsigned_abs())
+}
+
+fn unsigned(value: u64) -> Number {
+    Number::integer(false, value)
+}
+
+/// What NaN becomes: 0, unless one side has 64 bits; then only the top bit is set.
+fn of_nan(from_bits: u32, to_bits: u32) -> u64 {
+    if from_bits == 64 || to_bits == 64 {
+        1 << (to_bits - 1)
+    } else {
+        0
+    }
+}
+
+macro_rules! float_to_integer {
+    ($($row:ident = $integer:ty as $ret:ty, $from:ty, $round:ident;)*) => {$(
+        pub(super) extern "C" fn $row(value: $from) -> $ret {
+            if value.is_nan() {
+                // Sign-extended from the integer's width.
+                return of_nan((size_of::<$from>() * 8) as u32, <$integer>::BITS) as $integer as $ret;
+            }
+            // `as` saturates.
+            value.$round() as $integer as $ret
+        }
+    )*};
+}
+
+float_to_float! {
+    cvt_rn_f16_f32 = F16 u32, F32 f32, Rn;
+    cvt_rz_f16_f32 = F16 u32, F32 f32, Rz;
+    cvt_rm_f16_f32 = F16 u32, F32 f32, Rm;
+    cvt_rp_f16_f32 = F16 u32, F32 f32, Rp;
+    cvt_rn_f16_f64 = F16 u32, F64 f64, Rn;
+    cvt_rz_f16_f64 = F16 u32, F64 f64, Rz;
+    cvt_rm_f16_f64 = F16 u32, F64 f64, Rm;
+    cvt_rp_f16_f64 = F16 u32, F64 f64, Rp;
+    cvt_rn_bf16_f32 = BF16 u32, F32 f32, Rn;
+    cvt_rz_bf16_f32 = BF16 u32, F32 f32, Rz;
+    cvt_rm_bf16_f32 = BF16 u32, F32 f32, Rm;
+    cvt_rp_bf16_f32 = BF16 u32, F32 f32, Rp;
+    cvt_rn_bf16_f64 = BF16 u32, F64 f64, Rn;
+    cvt_rz_bf16_f64 = BF16 u32, F64 f64, Rz;
+    cvt_rm_bf16_f64 = BF16 u32, F64 f64, Rm;
+    cvt_rp_bf16_f64 = BF16 u32, F64 f64, Rp;
+    cvt_rz_f32_f64 = F32 f32, F64 f64, Rz;
+    cvt_rm_f32_f64 = F32 f32, F64 f64, Rm;
+    cvt_rp_f32_f64 = F32 f32, F64 f64, Rp;
+    cvt_f32_f16 = F32 f32, F16 u32, Rn;
+    cvt_f32_bf16 = F32 f32, BF16 u32, Rn;
+    cvt_f64_f16 = F64 f64, F16 u32, Rn;
+    cvt_f64_bf16 = F64 f64, BF16 u32, Rn;
+    cvt_rn_f16_bf16 = F16 u32, BF16 u32, Rn;
+    cvt_rn_bf16_f16 = BF16 u32, F16 u32, Rn;
+}
+integer_to_float! {
+    cvt_rn_f16_s64 = F16 u32, signed, Rn;
+    cvt_rz_f16_s64 = F16 u32, signed, Rz;
+    cvt_rm_f16_s64 = F16 u32, signed, Rm;
+    cvt_rp_f16_s64 = F16 u32, signed, Rp;
+    cvt_rn_f16_u64 = F16 u32, unsigned, Rn;
+    cvt_rz_f16_u64 = F16 u32, unsigned, Rz;
+    cvt_rm_f16_u64 = F16 u32, unsigned, Rm;
+    cvt_rp_f16_u64 = F16 u32, unsigned, Rp;
+    cvt_rn_bf16_s64 = BF16 u32, signed, Rn;
+    cvt_rz_bf16_s64 = BF16 u32, signed, Rz;
+    cvt_rm_bf16_s64 = BF16 u32, signed, Rm;
+    cvt_rp_bf16_s64 = BF16 u32, signed, Rp;
+    cvt_rn_bf16_u64 = BF16 u32, unsigned, Rn;
+    cvt_rz_bf16_u64 = BF16 u32, unsigned, Rz;
+    cvt_rm_bf16_u64 = BF16 u32, unsigned, Rm;
+    cvt_rp_bf16_u64 = BF16 u32, unsigned, Rp;
+    cvt_rn_f32_s64 = F32 f32, signed, Rn;
+    cvt_rz_f32_s64 = F32 f32, signed, Rz;
+    cvt_rm_f32_s64 = F32 f32, signed, Rm;
+    cvt_rp_f32_s64 = F32 f32, signed, Rp;
+    cvt_rn_f32_u64 = F32 f32, unsigned, Rn;
+    cvt_rz_f32_u64 = F32 f32, unsigned, Rz;
+    cvt_rm_f32_u64 = F32 f32, unsigned, Rm;
+    cvt_rp_f32_u64 = F32 f32, unsigned, Rp;
+    cvt_rn_f64_s64 = F64 f64, signed, Rn;
+    cvt_rz_f64_s64 = F64 f64, signed, Rz;
+    cvt_rm_f64_s64 = F64 f64, signed, Rm;
+    cvt_rp_f64_s64 = F64 f64, signed, Rp;
+    cvt_rn_f64_u64 = F64 f64, unsigned, Rn;
+    cvt_rz_f64_u64 = F64 f64, unsigned, Rz;
+    cvt_rm_f64_u64 = F64 f64, unsigned, Rm;
+    cvt_rp_f64_u64 = F64 f64, unsigned, Rp;
+}
+float_to_integer! {
+    cvt_rni_s8_f32 = i8 as u32, f32, round_ties_even;
+    cvt_rzi_s8_f32 = i8 as u32, f32, trunc;
+    cvt_rmi_s8_f32 = i8 as u32, f32, floor;
+    cvt_rpi_s8_f32 = i8 as u32, f32, ceil;
+    cvt_rni_u8_f32 = u8 as u32, f32, round_ties_even;
+    cvt_rzi_u8_f32 = u8 as u32, f32, trunc;
+    cvt_rmi_u8_f32 = u8 as u32, f32, floor;
+    cvt_rpi_u8_f32 = u8 as u32, f32, ceil;
+    cvt_rni_s16_f32 = i16 as u32, f32, round_ties_even;
+    cvt_rzi_s16_f32 = i16 as u32, f32, trunc;
+    cvt_rmi_s16_f32 = i16 as u32, f32, floor;
+    cvt_rpi_s16_f32 = i16 as u32, f32, ceil;
+    cvt_rni_u16_f32 = u16 as u32, f32, round_ties_even;
+    cvt_rzi_u16_f32 = u16 as u32, f32, trunc;
+    cvt_rmi_u16_f32 = u16 as u32, f32, floor;
+    cvt_rpi_u16_f32 = u16 as u32, f32, ceil;
+    cvt_rni_s32_f32 = i32 as u32, f32, round_ties_even;
+    cvt_rzi_s32_f32 = i32 as u32, f32, trunc;
+    cvt_rmi_s32_f32 = i32 as u32, f32, floor;
+    cvt_rpi_s32_f32 = i32 as u32, f32, ceil;
+    cvt_rni_u32_f32 = u32 as u32, f32, round_ties_even;
+    cvt_rzi_u32_f32 = u32 as u32, f32, trunc;
+    cvt_rmi_u32_f32 = u32 as u32, f32, floor;
+    cvt_rpi_u32_f32 = u32 as u32, f32, ceil;
+    cvt_rni_s64_f32 = i64 as u64, f32, round_ties_even;
+    cvt_rzi_s64_f32 = i64 as u64, f32, trunc;
+    cvt_rmi_s64_f32 = i64 as u64, f32, floor;
+    cvt_rpi_s64_f32 = i64 as u64, f32, ceil;
+    cvt_rni_u64_f32 = u64 as u64, f32, round_ties_even;
+    cvt_rzi_u64_f32 = u64 as u64, f32, trunc;
+    cvt_rmi_u64_f32 = u64 as u64, f32, floor;
+    cvt_rpi_u64_f32 = u64 as u64, f32, ceil;
+    cvt_rni_s8_f64 = i8 as u32, f64, round_ties_even;
+    cvt_rzi_s8_f64 = i8 as u32, f64, trunc;
+    cvt_rmi_s8_f64 = i8 as u32, f64, floor;
+    cvt_rpi_s8_f64 = i8 as u32, f64, ceil;
+    cvt_rni_u8_f64 = u8 as u32, f64, round_ties_even;
+    cvt_rzi_u8_f64 = u8 as u32, f64, trunc;
+    cvt_rmi_u8_f64 = u8 as u32, f64, floor;
+    cvt_rpi_u8_f64 = u8 as u32, f64, ceil;
+    cvt_rni_s16_f64 = i16 as u32, f64, round_ties_even;
+    cvt_rzi_s16_f64 = i16 as u32, f64, trunc;
+    cvt_rmi_s16_f64 = i16 as u32, f64, floor;
+    cvt_rpi_s16_f64 = i16 as u32, f64, ceil;
+    cvt_rni_u16_f64 = u16 as u32, f64, round_ties_even;
+    cvt_rzi_u16_f64 = u16 as u32, f64, trunc;
+    cvt_rmi_u16_f64 = u16 as u32, f64, floor;
+    cvt_rpi_u16_f64 = u16 as u32, f64, ceil;
+    cvt_rni_s32_f64 = i32 as u32, f64, round_ties_even;
+    cvt_rzi_s32_f64 = i32 as u32, f64, trunc;
+    cvt_rmi_s32_f64 = i32 as u32, f64, floor;
+    cvt_rpi_s32_f64 = i32 as u32, f64, ceil;
+    cvt_rni_u32_f64 = u32 as u32, f64, round_ties_even;
+    cvt_rzi_u32_f64 = u32 as u32, f64, trunc;
+    cvt_rmi_u32_f64 = u32 as u32, f64, floor;
+    cvt_rpi_u32_f64 = u32 as u32, f64, ceil;
+    cvt_rni_s64_f64 = i64 as u64, f64, round_ties_even;
+    cvt_rzi_s64_f64 = i64 as u64, f64, trunc;
+    cvt_rmi_s64_f64 = i64 as u64, f64, floor;
+    cvt_rpi_s64_f64 = i64 as u64, f64, ceil;
+    cvt_rni_u64_f64 = u64 as u64, f64, round_ties_even;
+    cvt_rzi_u64_f64 = u64 as u64, f64, trunc;
+    cvt_rmi_u64_f64 = u64 as u64, f64, floor;
+    cvt_rpi_u64_f64 = u64 as u64, f64, ceil;
+}
+
+/// A single with the significand cut to 10 bits.
+fn tf32(value: f32, mode: Mode) -> u32 {
+    let bits = TF32.pack(F32.unpack(u64::from(value.to_bits())), mode) as u32;
+    if value.is_nan() {
+        0x7fff_ffff
+    } else {
+        bits << 13
+    }
+}
+
+pub(super) extern "C" fn cvt_rn_tf32_f32(value: f32) -> u32 {
+    tf32(value, Mode::Rn)
+}
+
+pub(super) extern "C" fn cvt_rz_tf32_f32(value: f32) -> u32 {
+    tf32(value, Mode::Rz)
+}
+
+pub(super) extern "C" fn cvt_rna_tf32_f32(value: f32) -> u32 {
+    tf32(value, Mode::Rna)
+}
+
+/// To 8 bits; what is too large becomes the largest finite number, also infinity.
+fn satfinite(format: &Format, value: f32) -> u32 {
+    if value.is_nan() {
+        return format.pack(Number::Nan, Mode::Rn) as u32;
+    }
+    let sign = if value.is_sign_negative() { 0x80 } else { 0 };
+    let magnitude = value.abs().min(f32::MAX);
+    let bits = format.pack(F32.unpack(u64::from(magnitude.to_bits())), Mode::Rn);
+    bits.min(format.largest()) as u32 | sign
+}
+
+pub(super) extern "C" fn cvt_rn_satfinite_e4m3_f32(value: f32) -> u32 {
+    satfinite(&E4M3, value)
+}
+
+pub(super) extern "C" fn cvt_rn_satfinite_e5m2_f32(value: f32) -> u32 {
+    satfinite(&E5M2, value)
+}
+
+pub(super) extern "C" fn cvt_rn_f16_e4m3(value: u32) -> u32 {
+    F16.pack((value & 0xff).number(&E4M3), Mode::Rn) as u32
+}
+
+pub(super) extern "C" fn cvt_rn_f16_e5m2(value: u32) -> u32 {
+    F16.pack((value & 0xff).number(&E5M2), Mode::Rn) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_half_survives_the_way_there_and_back() {
+        for bits in 0..=0xffffu32 {
+            let single = cvt_f32_f16(bits);
+            let nan = single.is_nan();
+            assert_eq!(cvt_rn_f16_f32(single), if nan { 0x7fff } else { bits });
+            assert_eq!(
+                cvt_rz_f16_f64(cvt_f64_f16(bits)),
+                if nan { 0x7fff } else { bits }
+            );
+            let single = cvt_f32_bf16(bits);
+            assert!(single.to_bits() == bits << 16 || single.is_nan());
+            assert_eq!(
+                cvt_rn_bf16_f32(single),
+                if single.is_nan() { 0x7fff } else { bits }
+            );
+        }
+    }
+
+    /// All halves in order, as an independent way to round: by search.
+    fn by_search(value: f64, mode: Mode) -> u32 {
+        let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
+        let magnitude = value.abs();
+        let below = (0..0x7c00u32)
+            .rev()
+            .find(|&bits| cvt_f64_f16(bits) <= magnitude)
+            .unwrap();
+        let above = below + 1;
+        // What the next one would be, were the exponent unbounded.
+        let (low, high) = (
+            cvt_f64_f16(below),
+            if above == 0x7c00 {
+                65536.0
+            } else {
+                cvt_f64_f16(above)
+            },
+        );
+        let middle = (low + high) / 2.0;
+        let up = match mode {
+            _ if magnitude == low => false,
+            Mode::Rz => false,
+            Mode::Rm => sign != 0,
+            Mode::Rp => sign == 0,
+            Mode::Rn | Mode::Rna => magnitude > middle || magnitude == middle && below & 1 == 1,
+        };
+        sign | if up { above } else { below }
+    }
+
+    proptest! {
+        #[test]
+        fn halves_are_rounded_as_a_search_says(exponent in -30i32..18, fraction in 1.0f64..2.0, negative: bool, coarse: bool) {
+            let fraction = if coarse { (fraction * 2048.0).floor() / 2048.0 } else { fraction };
+            let value = fraction * 2f64.powi(exponent) * if negative { -1.0 } else { 1.0 };
+            prop_assert_eq!(cvt_rn_f16_f64(value), by_search(value, Mode::Rn));
+            prop_assert_eq!(cvt_rz_f16_f64(value), by_search(value, Mode::Rz));
+            prop_assert_eq!(cvt_rm_f16_f64(value), by_search(value, Mode::Rm));
+            prop_assert_eq!(cvt_rp_f16_f64(value), by_search(value, Mode::Rp));
+        }
+
+        #[test]
+        fn nearest_is_what_the_language_does(bits: u64, integer: u64, shift in 0u32..64) {
+            let double = f64::from_bits(bits);
+            prop_assume!(!double.is_nan());
+            let demoted = F32.pack(F64.unpack(bits), Mode::Rn) as u32;
+            prop_assert_eq!(demoted, (double as f32).to_bits());
+            let integer = integer >> shift;
+            prop_assert_eq!(cvt_rn_f32_u64(integer), integer as f32);
+            prop_assert_eq!(cvt_rn_f64_u64(integer), integer as f64);
+            prop_assert_eq!(cvt_rn_f32_s64(!integer), !integer as i64 as f32);
+            prop_assert_eq!(cvt_rn_f64_s64(!integer), !integer as i64 as f64);
+        }
+
+        #[test]
+        fn directed_conversions_enclose(bits: u64, integer: i64) {
+            let double = f64::from_bits(bits);
+            prop_assume!(!double.is_nan());
+            let (down, up) = (cvt_rm_f32_f64(double), cvt_rp_f32_f64(double));
+            prop_assert!(f64::from(down) <= double && double <= f64::from(up));
+            prop_assert!(down == up || down.next_up() == up);
+            prop_assert_eq!(cvt_rz_f32_f64(double), if double > 0.0 { down } else { up });
+            let (down, up) = (cvt_rm_f64_s64(integer as u64), cvt_rp_f64_s64(integer as u64));
+            prop_assert!(down as i128 <= i128::from(integer) && i128::from(integer) <= up as i128);
+            prop_assert!(down == up || down.next_up() == up);
+        }
+    }
+
+    #[test]
+    fn to_integers_round_and_saturate() {
+        assert_eq!(
+            [2.5, 3.5, -2.5].map(|x| cvt_rni_s32_f32(x)),
+            [2, 4, -2i32 as u32]
+        );
+        assert_eq!([2.7, -2.7].map(|x| cvt_rzi_s32_f32(x)), [2, -2i32 as u32]);
+        assert_eq!([2.7, -2.2].map(|x| cvt_rmi_s32_f64(x)), [2, -3i32 as u32]);
+        assert_eq!([2.2, -2.7].map(|x| cvt_rpi_s64_f64(x)), [3, -2i64 as u64]);
+        assert_eq!([300.0, -1.0].map(|x| cvt_rzi_u8_f32(x)), [255, 0]);
+        assert_eq!(
+            [300.0, -300.0].map(|x| cvt_rzi_s8_f32(x)),
+            [127, -128i32 as u32]
+        );
+        assert_eq!(
+            [1e9, -1e9].map(|x| cvt_rni_s16_f64(x)),
+            [32767, -32768i32 as u32]
+        );
+        assert_eq!(cvt_rni_u64_f32(f32::INFINITY), u64::MAX);
+        assert_eq!(cvt_rni_u64_f32(-1.0), 0);
+        // NaN.
+        assert_eq!(cvt_rzi_s32_f32(f32::NAN), 0);
+        assert_eq!(cvt_rzi_s32_f64(f64::NAN), 0x8000_0000);
+        assert_eq!(cvt_rzi_s64_f32(f32::NAN), 1 << 63);
+        assert_eq!(cvt_rzi_u64_f64(f64::NAN), 1 << 63);
+        assert_eq!(cvt_rzi_u16_f64(f64::NAN), 0x8000);
+    }
+
+    #[test]
+    fn large_integers_to_small_floats() {
+        assert_eq!(cvt_rn_f16_u64(65519), 0x7bff);
+        assert_eq!(cvt_rn_f16_u64(65520), 0x7c00);
+        assert_eq!(cvt_rz_f16_u64(u64::MAX), 0x7bff);
+        assert_eq!(cvt_rp_f16_s64(-70000i64 as u64), 0xfbff);
+        assert_eq!(cvt_rm_f16_s64(-70000i64 as u64), 0xfc00);
+        assert_eq!(cvt_rn_bf16_s64(i64::MIN as u64), 0xdf00);
+        assert_eq!(cvt_rn_f16_u64(0), 0);
+    }
+
+    #[test]
+    fn tensor_formats() {
+        assert_eq!(cvt_rna_tf32_f32(f32::from_bits(0x3f80_1000)), 0x3f80_2000);
+        assert_eq!(cvt_rn_tf32_f32(f32::from_bits(0x3f80_1000)), 0x3f80_0000);
+        assert_eq!(cvt_rz_tf32_f32(f32::from_bits(0x3f80_1fff)), 0x3f80_0000);
+        assert_eq!(cvt_rna_tf32_f32(f32::NAN), 0x7fff_ffff);
+        assert_eq!(cvt_rn_satfinite_e4m3_f32(448.0), 0x7e);
+        assert_eq!(cvt_rn_satfinite_e4m3_f32(1e9), 0x7e);
+        assert_eq!(cvt_rn_satfinite_e4m3_f32(f32::NEG_INFINITY), 0xfe);
+        assert_eq!(cvt_rn_satfinite_e4m3_f32(f32::NAN), 0x7f);
+        assert_eq!(cvt_rn_satfinite_e4m3_f32(-0.0), 0x80);
+        assert_eq!(cvt_rn_satfinite_e5m2_f32(1e9), 0x7b);
+        assert_eq!(cvt_rn_satfinite_e4m3_f32(2f32.powi(-9)), 1);
+        for bits in 0..=255 {
+            let back = cvt_rn_satfinite_e4m3_f32(cvt_f32_f16(cvt_rn_f16_e4m3(bits)));
+            assert_eq!(back, if bits & 0x7f == 0x7f { 0x7f } else { bits });
+            let half = cvt_rn_f16_e5m2(bits);
+            assert!(half == bits << 8 || half == 0x7fff && bits & 0x7f > 0x7c);
+        }
+    }
+
+    #[test]
+    fn halves_to_each_other() {
+        assert_eq!(cvt_rn_bf16_f16(0x3c00), 0x3f80);
+        assert_eq!(cvt_rn_f16_bf16(0x3f80), 0x3c00);
+        assert_eq!(cvt_rn_f16_bf16(0x7f00), 0x7c00);
+    }
 }

@@ -1,74 +1,41 @@
-//! Bodies of `integer` rows.
-use super::*;
-pub(super) extern "C" fn prmt_b32(_: u32, _: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
+//! Integer instructions that are not worth compiling inline.
+
+/// `fns`: where the n-th set bit is, from `base` upwards (`offset` > 0) or downwards (< 0).
+pub(super) extern "C" fn fns_b32(mask: u32, base: u32, offset: u32) -> u32 {
+    const NONE: u32 = u32::MAX;
+    let offset = offset as i32;
+    if base > 31 {
+        return NONE;
+    }
+    let is_set = |bit: &u32| mask >> bit & 1 == 1;
+    let found = match offset {
+        0 => Some(base).filter(is_set),
+        1.. => (base..32).filter(is_set).nth(offset as usize - 1),
+        _ => (0..=base)
+            .rev()
+            .filter(is_set)
+            .nth(offset.unsigned_abs() as usize - 1),
+    };
+    found.unwrap_or(NONE)
 }
-pub(super) extern "C" fn fns_b32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfe_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfind_u32(_: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfe_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfind_s32(_: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfe_u64(_: u64, _: u32, _: u32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfind_u64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfe_s64(_: u64, _: u32, _: u32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfind_s64(_: u64) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfi_b32(_: u32, _: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn bfi_b64(_: u64, _: u64, _: u32, _: u32) -> u64 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp4a_u32_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp4a_u32_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp4a_s32_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp4a_s32_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_lo_u32_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_hi_u32_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_lo_u32_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_hi_u32_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_lo_s32_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_hi_s32_u32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_lo_s32_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
-}
-pub(super) extern "C" fn dp2a_hi_s32_s32(_: u32, _: u32, _: u32) -> u32 {
-    std::process::abort()
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_nth_set_bit() {
+        let mask = 0b1011_0100;
+        assert_eq!(fns_b32(mask, 0, 1), 2);
+        assert_eq!(fns_b32(mask, 2, 1), 2);
+        assert_eq!(fns_b32(mask, 3, 2), 5);
+        assert_eq!(fns_b32(mask, 0, 4), 7);
+        assert_eq!(fns_b32(mask, 0, 5), u32::MAX);
+        assert_eq!(fns_b32(mask, 6, -1i32 as u32), 5);
+        assert_eq!(fns_b32(mask, 31, -4i32 as u32), 2);
+        assert_eq!(fns_b32(mask, 4, 0), 4);
+        assert_eq!(fns_b32(mask, 3, 0), u32::MAX);
+        assert_eq!(fns_b32(mask, 40, 1), u32::MAX);
+        assert_eq!(fns_b32(mask, 0, i32::MIN as u32), u32::MAX);
+    }
 }

@@ -34,12 +34,12 @@ mod access;
 mod approx;
 mod atomic;
 mod convert;
-mod half;
 mod host;
 mod integer;
 mod meet;
 mod printf;
 mod round;
+mod soft;
 
 use crate::abi::ThreadContext;
 
@@ -227,54 +227,12 @@ libcalls! {
     host::malloc(Ctx, u64) -> u64;
     host::free(Ctx, u64);
     host::assertfail(Ctx, u64, u64, u32, u64, u64);
-    // Atomics that Cranelift lacks; the pointer is a host address.
-    atomic::atom_inc_u32(Host, u32) -> u32;
-    atomic::atom_dec_u32(Host, u32) -> u32;
-    atomic::atom_inc_u64(Host, u64) -> u64;
-    atomic::atom_dec_u64(Host, u64) -> u64;
-    atomic::atom_add_f32(Host, f32) -> f32;
-    atomic::atom_add_f64(Host, f64) -> f64;
-    atomic::atom_add_f16(Host, u32) -> u32;
-    atomic::atom_add_bf16(Host, u32) -> u32;
-    atomic::atom_add_f16x2(Host, u32) -> u32;
-    atomic::atom_add_bf16x2(Host, u32) -> u32;
-    atomic::atom_min_f16(Host, u32) -> u32;
-    atomic::atom_min_bf16(Host, u32) -> u32;
-    atomic::atom_min_f16x2(Host, u32) -> u32;
-    atomic::atom_min_bf16x2(Host, u32) -> u32;
-    atomic::atom_max_f16(Host, u32) -> u32;
-    atomic::atom_max_bf16(Host, u32) -> u32;
-    atomic::atom_max_f16x2(Host, u32) -> u32;
-    atomic::atom_max_bf16x2(Host, u32) -> u32;
-    atomic::atom_cas_b16(Host, u32, u32) -> u32;
+    // Atomics wider than Cranelift's; the pointer is a host address, aligned to 16.
     atomic::atom_cas_b128(Host, u64, u64, u64, u64, Host);
     atomic::atom_exch_b128(Host, u64, u64, Host);
     // Integer.
-    integer::prmt_b32(u32, u32, u32, u32) -> u32;
     integer::fns_b32(u32, u32, u32) -> u32;
-    integer::bfe_u32(u32, u32, u32) -> u32;
-    integer::bfind_u32(u32) -> u32;
-    integer::bfe_s32(u32, u32, u32) -> u32;
-    integer::bfind_s32(u32) -> u32;
-    integer::bfe_u64(u64, u32, u32) -> u64;
-    integer::bfind_u64(u64) -> u32;
-    integer::bfe_s64(u64, u32, u32) -> u64;
-    integer::bfind_s64(u64) -> u32;
-    integer::bfi_b32(u32, u32, u32, u32) -> u32;
-    integer::bfi_b64(u64, u64, u32, u32) -> u64;
-    integer::dp4a_u32_u32(u32, u32, u32) -> u32;
-    integer::dp4a_u32_s32(u32, u32, u32) -> u32;
-    integer::dp4a_s32_u32(u32, u32, u32) -> u32;
-    integer::dp4a_s32_s32(u32, u32, u32) -> u32;
-    integer::dp2a_lo_u32_u32(u32, u32, u32) -> u32;
-    integer::dp2a_hi_u32_u32(u32, u32, u32) -> u32;
-    integer::dp2a_lo_u32_s32(u32, u32, u32) -> u32;
-    integer::dp2a_hi_u32_s32(u32, u32, u32) -> u32;
-    integer::dp2a_lo_s32_u32(u32, u32, u32) -> u32;
-    integer::dp2a_hi_s32_u32(u32, u32, u32) -> u32;
-    integer::dp2a_lo_s32_s32(u32, u32, u32) -> u32;
-    integer::dp2a_hi_s32_s32(u32, u32, u32) -> u32;
-    // Floating point, rounded as the name says; `rn` only where Cranelift may lack it.
+    // Floating point, rounded as the name says, exactly; `rn` only where Cranelift may lack it.
     round::add_rz_f32(f32, f32) -> f32;
     round::add_rm_f32(f32, f32) -> f32;
     round::add_rp_f32(f32, f32) -> f32;
@@ -321,26 +279,6 @@ libcalls! {
     round::rcp_rz_f64(f64) -> f64;
     round::rcp_rm_f64(f64) -> f64;
     round::rcp_rp_f64(f64) -> f64;
-    half::add_rn_f16(u32, u32) -> u32;
-    half::add_rn_f16x2(u32, u32) -> u32;
-    half::sub_rn_f16(u32, u32) -> u32;
-    half::sub_rn_f16x2(u32, u32) -> u32;
-    half::mul_rn_f16(u32, u32) -> u32;
-    half::mul_rn_f16x2(u32, u32) -> u32;
-    half::fma_rn_f16(u32, u32, u32) -> u32;
-    half::fma_rn_f16x2(u32, u32, u32) -> u32;
-    half::add_rn_bf16(u32, u32) -> u32;
-    half::add_rn_bf16x2(u32, u32) -> u32;
-    half::sub_rn_bf16(u32, u32) -> u32;
-    half::sub_rn_bf16x2(u32, u32) -> u32;
-    half::mul_rn_bf16(u32, u32) -> u32;
-    half::mul_rn_bf16x2(u32, u32) -> u32;
-    half::fma_rn_bf16(u32, u32, u32) -> u32;
-    half::fma_rn_bf16x2(u32, u32, u32) -> u32;
-    half::fma_rn_relu_f16(u32, u32, u32) -> u32;
-    half::fma_rn_relu_bf16(u32, u32, u32) -> u32;
-    half::fma_rn_relu_f16x2(u32, u32, u32) -> u32;
-    half::fma_rn_relu_bf16x2(u32, u32, u32) -> u32;
     // Floating point, approximate.
     approx::rcp_approx_f32(f32) -> f32;
     approx::sqrt_approx_f32(f32) -> f32;
@@ -363,7 +301,6 @@ libcalls! {
     approx::tanh_approx_bf16(u32) -> u32;
     approx::tanh_approx_f16x2(u32) -> u32;
     approx::tanh_approx_bf16x2(u32) -> u32;
-    approx::ftz_f32(f32) -> f32;
     // Conversions; f16, bf16 and 8-bit floats travel in the low bits of a u32.
     convert::cvt_rn_f16_f32(f32) -> u32;
     convert::cvt_rz_f16_f32(f32) -> u32;

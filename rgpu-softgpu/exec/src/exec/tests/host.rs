@@ -147,7 +147,13 @@ fn strings_at_the_end_of_memory() {
         );
     }
     let memory = device().memory();
-    let base = memory.allocate(2 << 20).unwrap();
+    // The unit after it is ours and empty.
+    let base = memory.reserve(4 << 20, 0, 0).unwrap();
+    let physical = memory.create_physical(2 << 20).unwrap();
+    memory.map(base, 2 << 20, &physical, 0).unwrap();
+    memory
+        .set_access(base, 2 << 20, crate::memory::Access::ReadWrite)
+        .unwrap();
     // No NUL before the end of the allocation: no string.
     memory.fill(base, b"x", 2 << 20).unwrap();
     let word = AtomicU64::new(base + (2 << 20) - 7);
@@ -157,7 +163,8 @@ fn strings_at_the_end_of_memory() {
     word.store(base + (2 << 20) - 1, Ordering::Relaxed);
     run(&pool(1), kernel(entry, false), 1, 1, &word).unwrap();
     assert_eq!(word.load(Ordering::Relaxed), 0);
-    memory.release(base).unwrap();
+    memory.unmap(base, 2 << 20).unwrap();
+    memory.unreserve(base, 4 << 20).unwrap();
 }
 
 #[test]

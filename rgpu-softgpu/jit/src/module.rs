@@ -14,6 +14,6 @@ pub(crate) fn body(module: &Module, id: FuncId) -> Result<Body, Error> {
         });
     }
     let body = function.parse_body(module)?;
-    // rgpu_ptx::validate::validate(module, function, &body)?;
+    rgpu_ptx::validate::validate(module, function, &body)?;
     Ok(body)
 }

@@ -8,8 +8,8 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{ScalarType, TypeKind};
 
 use super::float::{self, Round};
-use super::lanes::{float_op, sign_op};
-use super::util::{bits, reshape};
+use super::lanes::{float_op, rounding, sign_op};
+use super::util::{bits, fconst, reshape};
 use super::{Emitter, integer, operand, type_of};
 use crate::error::{Emit, refuse};
 
@@ -27,6 +27,9 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     if !is_float(type_of(instr, 0)?) {
         return integer::emit(e, instr);
     }
+    if let Some(row) = exact_row(instr)? {
+        return by_host(e, instr, row);
+    }
     match instr.op {
         Opcode::Add => float_op(e, instr, 2, &|b, v, mode| float::add(b, v[0], v[1], mode)),
         Opcode::Sub => float_op(e, instr, 2, &|b, v, mode| float::sub(b, v[0], v[1], mode)),
@@ -38,6 +41,48 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         Opcode::Min | Opcode::Max => extremum(e, instr),
         _ => refuse("not an arithmetic instruction"),
     }
+}
+
+/// Host functions for doubles in directed roundings, where the error of the nearest result may itself not be
+/// a double.
+fn exact_row(instr: &Instr) -> Emit<Option<&'static str>> {
+    if type_of(instr, 0)? != ScalarType::F64 {
+        return Ok(None);
+    }
+    let mode = rounding(&instr.mods)?;
+    let rows = match instr.op {
+        Opcode::Mul => ["mul_rz_f64", "mul_rm_f64", "mul_rp_f64"],
+        Opcode::Fma | Opcode::Mad => ["fma_rz_f64", "fma_rm_f64", "fma_rp_f64"],
+        Opcode::Div => ["div_rz_f64", "div_rm_f64", "div_rp_f64"],
+        Opcode::Rcp => ["rcp_rz_f64", "rcp_rm_f64", "rcp_rp_f64"],
+        _ => return Ok(None),
+    };
+    Ok(match mode {
+        Round::Nearest => None,
+        Round::Zero => Some(rows[0]),
+        Round::Down => Some(rows[1]),
+        Round::Up => Some(rows[2]),
+    })
+}
+
+fn by_host(e: &mut Emitter<'_, '_>, instr: &Instr, row: &'static str) -> Emit {
+    let mut args = Vec::with_capacity(3);
+    for source in &instr.operands[1..] {
+        args.push(e.read(source, ScalarType::F64)?);
+    }
+    let result = e.libcall_value(row, &args)?;
+    e.write(operand(instr, 0)?, result, ScalarType::F64)
+}
+
+/// `rcp` with a rounding.
+pub(crate) fn reciprocal(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    if let Some(row) = exact_row(instr)? {
+        return by_host(e, instr, row);
+    }
+    float_op(e, instr, 1, &|b, v, mode| {
+        let one = fconst(b, b.func.dfg.value_type(v[0]), 1.0);
+        float::div(b, one, v[0], mode)
+    })
 }
 
 fn fma(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {

@@ -212,7 +212,6 @@ fn zero_sum_sign(
     let x_sign = sign_bits(b, x);
     let y_sign = sign_bits(b, y);
     let either = b.ins().bor(x_sign, y_sign);
-    let either = reshape(b, either, int_of(b.func.dfg.value_type(x)));
     // Only the sign matters, and x and y may be wider than the result.
     let negative = icmp_const(b, IntCC::NotEqual, either, 0);
     let minus = fconst(b, ty, -0.0);
@@ -291,7 +290,7 @@ pub(crate) fn sub(b: &mut FunctionBuilder<'_>, x: Value, y: Value, mode: Round) 
     add(b, x, negated, mode)
 }
 
-/// `x * y`.
+/// `x * y`; the directed roundings of doubles are the host's ([`super::arith`]).
 pub(crate) fn mul(b: &mut FunctionBuilder<'_>, x: Value, y: Value, mode: Round) -> Value {
     if mode == Round::Nearest {
         return b.ins().fmul(x, y);
@@ -304,11 +303,7 @@ pub(crate) fn mul(b: &mut FunctionBuilder<'_>, x: Value, y: Value, mode: Round) 
         let product = b.ins().fmul(xw, yw);
         return demote(b, product, None, mode);
     }
-    let product = b.ins().fmul(x, y);
-    let minus = b.ins().fneg(product);
-    let error = b.ins().fma(x, y, minus);
-    let result = step_by_error(b, product, error, mode);
-    limit_overflow(b, product, result, &[x, y], mode)
+    b.ins().fmul(x, y)
 }
 
 /// `x * y + z`, rounded once.
@@ -328,21 +323,7 @@ pub(crate) fn fma(b: &mut FunctionBuilder<'_>, x: Value, y: Value, z: Value, mod
         let result = demote(b, sum, Some(rest), mode);
         return zero_sum_sign(b, result, product, zw, mode);
     }
-    let nearest = b.ins().fma(x, y, z);
-    // The exact error of a fused multiply-add is the sum of two numbers (Boldo and Muller, 2005).
-    let product = b.ins().fmul(x, y);
-    let minus = b.ins().fneg(product);
-    let product_rest = b.ins().fma(x, y, minus);
-    let low = b.ins().fadd(z, product_rest);
-    let low_rest = sum_error(b, z, product_rest, low);
-    let high = b.ins().fadd(product, low);
-    let high_rest = sum_error(b, product, low, high);
-    let difference = b.ins().fsub(high, nearest);
-    let gamma = b.ins().fadd(difference, high_rest);
-    let error = b.ins().fadd(gamma, low_rest);
-    let result = step_by_error(b, nearest, error, mode);
-    let result = zero_sum_sign(b, result, product, z, mode);
-    limit_overflow(b, nearest, result, &[x, y, z], mode)
+    b.ins().fma(x, y, z)
 }
 
 /// `x / y`.
@@ -362,14 +343,7 @@ pub(crate) fn div(b: &mut FunctionBuilder<'_>, x: Value, y: Value, mode: Round) 
         let result = demote(b, wide, Some(rest), mode);
         return quiet(b, result);
     }
-    let error = quotient_error(b, x, y, quotient);
-    let result = step_by_error(b, quotient, error, mode);
-    // A division by zero is exact; only a non-zero divisor overflows.
-    let zero = fconst(b, ty, 0.0);
-    let by_zero = b.ins().fcmp(FloatCC::Equal, y, zero);
-    let limited = limit_overflow(b, quotient, result, &[x, y], mode);
-    let result = b.ins().select(by_zero, quotient, limited);
-    quiet(b, result)
+    quiet(b, quotient)
 }
 
 /// A value with the sign of `x / y - quotient`.

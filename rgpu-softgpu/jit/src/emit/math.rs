@@ -7,8 +7,8 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{ScalarType, TestpOp};
 
 use super::lanes::{float_op, rounding};
-use super::util::{bits, fconst, iconst, int_of};
-use super::{Emitter, float, operand, type_of};
+use super::util::{bits, iconst, int_of};
+use super::{Emitter, arith, float, operand, type_of};
 use crate::error::{Emit, refuse};
 use crate::passes::reg_types::machine_type;
 
@@ -17,10 +17,7 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     match instr.op {
         Opcode::Copysign => copysign(e, instr),
         Opcode::Testp => testp(e, instr),
-        Opcode::Rcp if !coarse_double(instr) => float_op(e, instr, 1, &|b, v, mode| {
-            let one = fconst(b, b.func.dfg.value_type(v[0]), 1.0);
-            float::div(b, one, v[0], mode)
-        }),
+        Opcode::Rcp if !coarse_double(instr) => arith::reciprocal(e, instr),
         Opcode::Sqrt => float_op(e, instr, 1, &|b, v, mode| float::sqrt(b, v[0], mode)),
         _ => approximate(e, instr),
     }

@@ -64,6 +64,9 @@ pub struct ThreadContext {
     pub runtime: *mut c_void,
     /// `%nsmid`.
     pub nsmid: u32,
+    /// Device address of the memory through which the blocks of a cooperative grid meet, else 0. `%envreg1` is its
+    /// high half, `%envreg2` its low one: that is where NVIDIA's cooperative groups look for it.
+    pub grid_workspace: u64,
 }
 
 /// A compiled kernel. Returns when the thread exits.

@@ -33,6 +33,7 @@ pub(crate) struct Grid {
     pub(crate) params_size: u64,
     pub(crate) id: u32,
     pub(crate) multiprocessors: u32,
+    pub(crate) workspace: u64,
     pub(crate) device: Arc<Device>,
     pub(crate) stacks: Arc<StackPool>,
     pub(crate) output: LaunchOutput,
@@ -50,6 +51,10 @@ pub(crate) struct Grid {
 struct State {
     parked: VecDeque<(Instant, Box<Block>)>,
     /// Finished blocks, to be used for the next ones.
+    #[expect(
+        clippy::vec_box,
+        reason = "a block is boxed once, and moves between lists and threads"
+    )]
     spare: Vec<Box<Block>>,
     /// Threads that work on the grid.
     workers: usize,
@@ -88,6 +93,7 @@ pub(crate) struct Plan {
     pub(crate) params_size: u64,
     pub(crate) id: u32,
     pub(crate) multiprocessors: u32,
+    pub(crate) workspace: u64,
     pub(crate) cancel: CancelToken,
 }
 
@@ -105,6 +111,7 @@ impl Grid {
             params_size: plan.params_size,
             id: plan.id,
             multiprocessors: plan.multiprocessors,
+            workspace: plan.workspace,
             device,
             stacks,
             output: LaunchOutput::default(),

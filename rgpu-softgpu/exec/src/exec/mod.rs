@@ -29,7 +29,8 @@ use crate::output::Output;
 pub(crate) use barrier::BarrierOp;
 pub use fault::Fault;
 pub(crate) use grid::Grid;
-pub use pool::{Options, Pool};
+pub use pool::{Options, Pool, WORKSPACE};
+pub use signals::keep_off_this_thread as keep_signals_off_this_thread;
 pub use stack::DEFAULT_STACK;
 pub(crate) use warp::WarpOp;
 

@@ -12,6 +12,9 @@ use super::{Device, Launch, LaunchError, MOST_BLOCK_THREADS, signals};
 /// How long a pool thread runs blocks of one plain kernel before it looks at other grids.
 const TIME_SLICE: Duration = Duration::from_millis(2);
 
+/// Bytes of memory through which the blocks of a cooperative grid meet.
+pub const WORKSPACE: u64 = 64;
+
 /// Settings of a pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -109,20 +112,32 @@ impl Pool {
 
     /// Runs a grid; returns when its last thread has ended. What it printed is then in [`Device::output`].
     pub fn launch(&self, launch: &Launch<'_>) -> Result<(), LaunchError> {
+        self.run(launch, 0)
+    }
+
+    /// As [`Self::launch`], for blocks that meet: `workspace` is the device address of [`WORKSPACE`] bytes of zeros
+    /// that only this launch uses.
+    pub fn launch_cooperative(
+        &self,
+        launch: &Launch<'_>,
+        workspace: u64,
+    ) -> Result<(), LaunchError> {
+        self.run(launch, workspace)
+    }
+
+    fn run(&self, launch: &Launch<'_>, workspace: u64) -> Result<(), LaunchError> {
         let grid = Arc::new(Grid::new(
-            self.plan(launch)?,
+            self.plan(launch, workspace)?,
             self.device.clone(),
             self.stacks.clone(),
         ));
         signals::prepare_thread();
-        let helpers = (grid.blocks() - 1).min(self.workers.len() as u64);
-        if helpers == 0 {
+        if grid.blocks() == 1 || self.workers.is_empty() {
             return Ok(grid.drive(0)?);
         }
         self.shared.lock().grids.push(grid.clone());
-        for _ in 0..helpers {
-            self.shared.changed.notify_one();
-        }
+        // A helper that finds work wakes the next.
+        self.shared.changed.notify_one();
         let result = grid.drive(0);
         self.shared
             .lock()
@@ -131,7 +146,7 @@ impl Pool {
         Ok(result?)
     }
 
-    fn plan(&self, launch: &Launch<'_>) -> Result<Plan, LaunchError> {
+    fn plan(&self, launch: &Launch<'_>, workspace: u64) -> Result<Plan, LaunchError> {
         let kernel = launch.kernel.clone();
         if launch.grid.contains(&0) || launch.block.contains(&0) {
             return Err(LaunchError::Invalid("a dimension is zero"));
@@ -177,6 +192,7 @@ impl Pool {
             params_size: u64::from(kernel.params_size),
             id: self.launches.fetch_add(1, Ordering::Relaxed),
             multiprocessors: self.threads,
+            workspace,
             cancel: launch.cancel.clone(),
             kernel,
         })
@@ -208,12 +224,16 @@ fn aligned(bytes: &[u8]) -> Box<[u128]> {
 
 /// A pool thread: helps whichever grid can use it, each in its turn.
 fn help(shared: &Shared, smid: u32) {
+    signals::keep_off_this_thread();
     signals::prepare_thread();
     let mut open = shared.lock();
     while !open.closed {
         match find(&mut open) {
             Ok((grid, work)) => {
                 drop(open);
+                if grid.has_unclaimed() {
+                    shared.changed.notify_one();
+                }
                 grid.perform(work, smid, Some(Instant::now() + TIME_SLICE));
                 drop(grid);
                 open = shared.lock();

@@ -48,9 +48,24 @@ pub(crate) fn prepare_thread() {
     INSTALL.call_once(install);
     SIGNAL_STACK.with_borrow_mut(|stack| {
         if stack.is_none() {
+            allow_faults();
             *stack = Some(SignalStack::new());
         }
     });
+}
+
+/// Keeps the program's signals away from this operating system thread, which is none of the program's: its handlers
+/// expect their own threads, and a device thread's stack is small. Faults still come.
+pub fn keep_off_this_thread() {
+    let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigfillset` initialises the set; the rest only reads it.
+    unsafe {
+        libc::sigfillset(signals.as_mut_ptr());
+        for fault in SIGNALS {
+            libc::sigdelset(signals.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, signals.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// Runs a device thread until it asks for something, ends or faults.
@@ -70,6 +85,19 @@ pub(crate) fn resume(
     let result = coroutine.resume(input);
     RUNNING.set(None);
     result
+}
+
+/// A fault while its signal is blocked would end the process.
+fn allow_faults() {
+    let mut faults = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initialises the set; the rest only reads it.
+    unsafe {
+        libc::sigemptyset(faults.as_mut_ptr());
+        for fault in SIGNALS {
+            libc::sigaddset(faults.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, faults.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 fn install() {

@@ -74,6 +74,7 @@ impl Thread {
             dynamic_shared_size: u64::from(grid.dynamic_shared),
             runtime: ptr::null_mut(),
             nsmid: grid.multiprocessors,
+            grid_workspace: grid.workspace,
         };
         let nowhere = HostRange {
             base: 0,

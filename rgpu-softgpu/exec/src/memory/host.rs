@@ -203,11 +203,8 @@ mod tests {
         let pointer = registry.allocate(10_000, 0).unwrap();
         let base = pointer.expose_provenance() as u64;
         // SAFETY: just allocated with this size.
-        assert!(
-            unsafe { std::slice::from_raw_parts(pointer, 10_000) }
-                .iter()
-                .all(|&byte| byte == 0)
-        );
+        let bytes = unsafe { std::slice::from_raw_parts(pointer, 10_000) };
+        assert!(bytes.iter().all(|&byte| byte == 0));
         assert!(matches!(
             registry.unregister(base),
             Err(MemoryError::NotAllocated)
@@ -215,9 +212,7 @@ mod tests {
         // SAFETY: not used any more.
         unsafe { registry.free(base) }.unwrap();
         // SAFETY: refused, since it is free already.
-        assert!(matches!(
-            unsafe { registry.free(base) },
-            Err(MemoryError::NotAllocated)
-        ));
+        let again = unsafe { registry.free(base) };
+        assert!(matches!(again, Err(MemoryError::NotAllocated)));
     }
 }

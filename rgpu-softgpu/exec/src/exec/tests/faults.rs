@@ -129,15 +129,17 @@ fn offsets_in_small_spaces_are_checked() {
 #[test]
 fn recursion_without_end_exhausts_the_stack() {
     unsafe extern "C" fn entry(ctx: Ctx) {
-        #[expect(unconditional_recursion, reason = "the point of the test")]
-        fn down(ctx: Ctx, depth: u64) -> u64 {
+        fn down(stop: &AtomicU64, depth: u64) -> u64 {
             let frame = std::hint::black_box([depth; 64]);
-            down(ctx, depth + 1) + std::hint::black_box(frame)[depth as usize % 64]
+            if stop.load(Ordering::Relaxed) == depth {
+                return 0;
+            }
+            down(stop, depth + 1) + std::hint::black_box(frame)[depth as usize % 64]
         }
-        down(ctx, 0);
+        std::hint::black_box(down(argument(ctx), 0));
     }
     assert_eq!(
-        both(entry, 2, 40, &AtomicU64::new(0)).trap,
+        both(entry, 2, 40, &AtomicU64::new(u64::MAX)).trap,
         Trap::StackOverflow
     );
 }

@@ -169,3 +169,43 @@ fn an_output_inside_the_input_is_warned_about() {
     let looping = format!("{yaml}allow_loop: true\n");
     assert!(valid(&looping).unwrap().warnings()[0].contains("allow_loop"));
 }
+
+/// The documentation names every field, variable and refusal that the code knows, and its example is valid.
+#[test]
+fn the_documentation_is_complete() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/platform.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for variable in RESERVED_VARIABLES.iter().filter(|v| **v != "RGPU_JOB_TAG") {
+        assert!(text.contains(&format!("`{variable}`")), "{variable}");
+    }
+    let full = serde_json::to_value(valid(DESPECKLE).unwrap().spec()).unwrap();
+    let rare = ["file_stage_in", "labels", "annotations", "allow_loop"];
+    for field in full
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .chain(rare)
+    {
+        let named = ["", ".", "[]"]
+            .iter()
+            .any(|end| text.contains(&format!("`{field}{end}")));
+        assert!(named, "{field}");
+    }
+    let example = text
+        .split("```yaml")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    assert_eq!(valid(example).unwrap().name, "despeckle");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[ -~\n\t:{}\\[\\]&*!|>-]{0,200}") {
+        let _ = parse_yaml(&text);
+        let _ = parse_json(text.as_bytes());
+    }
+}

@@ -1,6 +1,6 @@
 //! From an invocation to a process and back: folders, input, script, results.
 //!
-//! [`contract`] says what a script finds, [`Backend`] where it runs, and [`Launcher::run`] is the life of a job.
+//! `contract` says what a script finds, [`Backend`] where it runs, and [`Launcher::run`] is the life of a job.
 //! A job that is stopped for the scheduler's own end is *interrupted*: it has no outcome, and is begun again
 //! when the scheduler is back.
 

@@ -135,7 +135,7 @@ impl Guard {
     }
 
     /// The file that an existing object lives in; folders are not objects.
-    async fn existing_object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
+    pub(super) async fn existing_object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
         check_key(bucket, key, Access::Whole).map_err(bad_key)?;
         let path = self.existing_bucket(bucket).await?.join(key);
         let is_file = tokio::fs::metadata(&path).await.is_ok_and(|m| m.is_file());

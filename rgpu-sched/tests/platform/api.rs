@@ -1,6 +1,8 @@
 //! The HTTP API and its client.
 
 use hyper::{Method, StatusCode};
+use rgpu_sched::client::ApiClient;
+use rgpu_sched::queue::State;
 
 use crate::common::{COPY, PATIENCE, Platform, http, pipe, spec, write_pipe};
 
@@ -99,4 +101,49 @@ async fn the_api_refuses_what_a_foreign_page_could_send() {
     assert_eq!(p.api.functions().await.unwrap().len(), 0);
     assert_eq!(send(vec![json]).await, StatusCode::CREATED);
     p.stop().await;
+}
+
+#[tokio::test]
+async fn every_change_is_announced_in_order() {
+    let p = Platform::start().await;
+    p.function(COPY, "true\n").await;
+    let mut changes = p.api.events().await.unwrap();
+    let id = p.start_one("data", "in/x", "").await;
+    let mut seen = Vec::new();
+    let read = async {
+        while seen.last() != Some(&State::Succeeded) {
+            let change = changes.next().await.unwrap();
+            assert_eq!(change.id, id);
+            seen.push(change.state);
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap();
+    assert_eq!(seen.first(), Some(&State::Pending));
+    assert!(seen.is_sorted_by_key(|state| State::ALL.iter().position(|s| s == state)));
+    let health = p.api.health().await.unwrap();
+    assert_eq!(
+        (health.status.as_str(), health.waiting, health.running),
+        ("ok", 0, 0)
+    );
+    p.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_said_plainly() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = ApiClient::new(&url)
+        .unwrap()
+        .health()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&url) && error.contains("refused") && error.contains("rgpu up"),
+        "{error}"
+    );
+    for bad in ["ftp://host", "host:1", "http://", "http://host/path"] {
+        assert!(ApiClient::new(bad).is_err(), "{bad}");
+    }
 }

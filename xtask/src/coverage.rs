@@ -1,54 +1,64 @@
-//! COVERAGE.md: what of the CUDA driver API is carried out and how, from the rows of `rgpu-proto`.
+//! What is generated from the code into documents: COVERAGE.md, from the rows of the driver API and of PTX, and the
+//! tables at the end of docs/protocol.md.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use rgpu_proto::limits;
+use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec::{Class, Row, driver};
+use rgpu_ptx::instr_table;
 
 use crate::paths;
 
 const CLASSES: [(Class, &str); 5] = [
-    (
-        Class::Posted,
-        "sent and not waited for; an error surfaces with a later call",
-    ),
+    (Class::Posted, "sent and not waited for; an error surfaces with a later call"),
     (Class::Reply, "sent and waited for"),
-    (
-        Class::Local,
-        "answered by the client from what it already knows",
-    ),
-    (
-        Class::Custom,
-        "written by hand on both sides; sends what it must",
-    ),
-    (
-        Class::Absent,
-        "exported, answers `CUDA_ERROR_NOT_SUPPORTED`, logged once by name",
-    ),
+    (Class::Local, "answered by the client from what it already knows"),
+    (Class::Custom, "written by hand on both sides; sends what it must"),
+    (Class::Absent, "exported, answers `CUDA_ERROR_NOT_SUPPORTED`, logged once by name"),
 ];
 
-/// Writes the file, or checks it.
+/// Where the generated part of docs/protocol.md begins.
+const MARK: &str = "<!-- made by `cargo xtask coverage` from here to the end; do not edit -->\n";
+
+/// Writes the documents, or checks them.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let path = paths::root().join("COVERAGE.md");
-    let fresh = page(&driver::ROWS);
-    if !check {
-        std::fs::write(&path, &fresh).context("cannot write COVERAGE.md")?;
-        println!("{}", summary(&driver::ROWS));
-        return Ok(());
+    for (path, fresh) in documents()? {
+        let shown = paths::shown(&path);
+        if !check {
+            std::fs::write(&path, &fresh).with_context(|| format!("cannot write {shown}"))?;
+            continue;
+        }
+        let have = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {shown}; run `cargo xtask coverage`"))?;
+        if have != fresh {
+            let line = have.lines().zip(fresh.lines()).position(|(a, b)| a != b).map_or(0, |at| at + 1);
+            bail!("{shown} does not fit the code (first at line {line}); run `cargo xtask coverage`");
+        }
     }
-    let have = std::fs::read_to_string(&path)
-        .context("cannot read COVERAGE.md; run `cargo xtask coverage`")?;
-    if have == fresh {
-        return Ok(());
+    println!("{}", summary(&driver::ROWS));
+    Ok(())
+}
+
+/// Every document with what it should be.
+fn documents() -> Result<Vec<(PathBuf, String)>> {
+    let protocol = paths::root().join("docs/protocol.md");
+    let prose = std::fs::read_to_string(&protocol).context("cannot read docs/protocol.md")?;
+    let (prose, _) = prose.split_once(MARK).context("docs/protocol.md has lost its mark")?;
+    for op in own_operations() {
+        let row = format!("| `{:#06x}` | `{}` |", op.0, op.name());
+        ensure!(prose.contains(&row), "docs/protocol.md does not describe {op}: it needs a row `{row}`");
     }
-    let line = have
-        .lines()
-        .zip(fresh.lines())
-        .position(|(a, b)| a != b)
-        .map_or(0, |at| at + 1);
-    bail!(
-        "COVERAGE.md does not fit the rows of rgpu-proto (first at line {line}); run `cargo xtask coverage`"
-    )
+    Ok(vec![
+        (paths::root().join("COVERAGE.md"), page(&driver::ROWS)),
+        (protocol, format!("{prose}{MARK}{}", protocol_tables(&driver::ROWS))),
+    ])
+}
+
+fn own_operations() -> impl Iterator<Item = Opcode> {
+    (Opcode::PROTOCOL..=u16::MAX).map(Opcode).filter(|op| op.exists())
 }
 
 fn count(rows: &[Row], class: Class) -> usize {
@@ -57,11 +67,7 @@ fn count(rows: &[Row], class: Class) -> usize {
 
 fn summary(rows: &[Row]) -> String {
     let absent = count(rows, Class::Absent);
-    format!(
-        "{} functions, {} carried out, {absent} not supported",
-        rows.len(),
-        rows.len() - absent
-    )
+    format!("{} functions, {} carried out, {absent} not supported", rows.len(), rows.len() - absent)
 }
 
 /// Families in the order of the rows.
@@ -75,55 +81,113 @@ fn families(rows: &[Row]) -> Vec<&'static str> {
     all
 }
 
-/// The whole page.
+/// COVERAGE.md.
 fn page(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "<!-- Made by `cargo xtask coverage` from rgpu-proto/src/spec. Do not edit. -->\n\
-         # Coverage of the CUDA driver API\n\n",
-    );
-    let mut put = |line: String| {
-        text.push_str(&line);
-        text.push('\n');
-    };
-    put(format!("{}.\n", summary(rows)));
-    put("| class | functions | means |\n| --- | ---: | --- |".to_owned());
+    let mut page = Page::default();
+    page.line("<!-- Made by `cargo xtask coverage` from rgpu-proto/src/spec and rgpu-ptx. Do not edit. -->");
+    page.line("# Coverage\n");
+    page.line("## The CUDA driver API\n");
+    page.line(&format!(
+        "{}. The client library and the software GPU export all of them; a program finds each by `cuGetProcAddress` too.\n",
+        summary(rows)
+    ));
+    page.line("| class | functions | means |\n| --- | ---: | --- |");
     for (class, meaning) in CLASSES {
-        put(format!(
-            "| `{}` | {} | {meaning} |",
-            class.name(),
-            count(rows, class)
-        ));
+        page.line(&format!("| `{}` | {} | {meaning} |", class.name(), count(rows, class)));
     }
-    put(String::new());
-    put("| family | posted | reply | local | custom | absent |\n| --- | ---: | ---: | ---: | ---: | ---: |".to_owned());
+    page.line("\n| family | posted | reply | local | custom | absent |\n| --- | ---: | ---: | ---: | ---: | ---: |");
     for family in families(rows) {
-        let of_family: Vec<Row> = rows
-            .iter()
-            .filter(|r| r.family == family)
-            .copied()
-            .collect();
+        let of_family: Vec<Row> = rows.iter().filter(|r| r.family == family).copied().collect();
         let cells = CLASSES.map(|(class, _)| count(&of_family, class).to_string());
-        put(format!("| [{family}](#{family}) | {} |", cells.join(" | ")));
+        page.line(&format!("| [{family}](#{family}) | {} |", cells.join(" | ")));
     }
     for family in families(rows) {
-        put(format!(
-            "\n## {family}\n\n| id | class | function |\n| --- | --- | --- |"
-        ));
+        page.line(&format!("\n### {family}\n\n| id | class | function |\n| --- | --- | --- |"));
         for row in rows.iter().filter(|r| r.family == family) {
-            let mut line = String::new();
-            // Writing to a String does not fail.
-            write!(
-                line,
-                "| `{:04x}` | {} | `{}` |",
-                row.id,
-                row.class.name(),
-                row.name
-            )
-            .ok();
-            put(line);
+            page.line(&format!("| `{:04x}` | {} | `{}` |", row.id, row.class.name(), row.name));
         }
     }
-    text
+    page.instructions();
+    page.0
+}
+
+/// The generated part of docs/protocol.md.
+fn protocol_tables(rows: &[Row]) -> String {
+    let mut page = Page::default();
+    page.line("\n| limit | value | |\n| --- | ---: | --- |");
+    for (name, value) in limits() {
+        page.line(&format!("| `{name}` | {value} | {} |", human(value)));
+    }
+    page.line("\n## Rows that cross the wire\n");
+    page.line(
+        "The class of every function that is not `absent`; the number is its operation on the wire. A `local` row, and a\n\
+         `custom` row that is carried out by another operation, never appears there.",
+    );
+    for family in families(rows) {
+        let mut carried = rows.iter().filter(|r| r.family == family && r.class != Class::Absent).peekable();
+        if carried.peek().is_none() {
+            continue;
+        }
+        page.line(&format!("\n### {family}\n\n| operation | class | function |\n| --- | --- | --- |"));
+        for row in carried {
+            page.line(&format!("| `{:#06x}` | {} | `{}` |", row.id, row.class.name(), row.name));
+        }
+    }
+    page.0
+}
+
+/// Every limit by name.
+fn limits() -> Vec<(&'static str, u64)> {
+    macro_rules! values {
+        ($($name:ident),*) => { vec![$((stringify!($name), limits::$name as u64)),*] };
+    }
+    values![
+        MAX_BODY, MAX_CHUNK, MAX_HELLO, MAX_MODULE, MAX_PARAMS, PREALLOCATED_ITEMS, MAX_HANDLES, MAX_TRANSFER,
+        BULK_CREDIT, INLINE_DATA, INLINE_MODULE, MAX_TEXT
+    ]
+}
+
+fn human(value: u64) -> String {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if value >= 1 << shift && value % (1 << shift) == 0 {
+            return format!("{} {unit}", value >> shift);
+        }
+    }
+    String::new()
+}
+
+/// Markdown in the making.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    /// The PTX instructions that are parsed and checked, and those that are not.
+    fn instructions(&mut self) {
+        let rows = instr_table::ROWS;
+        self.line("\n## PTX\n");
+        self.line(&format!(
+            "{} instructions are read and checked against one row each, beside control flow ({}). What a row does not\n\
+             allow is refused when a kernel is first launched, with the line and the reason.\n",
+            rows.len(),
+            instr_table::CONTROL.iter().map(|(name, ..)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ));
+        self.line("| instruction | since PTX | lowest target |\n| --- | --- | --- |");
+        for row in rows {
+            let mut names = format!("`{}`", row.text);
+            for alias in row.aliases {
+                // Writing to a String does not fail.
+                write!(names, ", `{alias}`").ok();
+            }
+            self.line(&format!("| {names} | {}.{} | sm_{} |", row.ptx / 10, row.ptx % 10, row.sm));
+        }
+        let missing: Vec<_> = instr_table::UNSUPPORTED.iter().map(|name| format!("`{name}`")).collect();
+        self.line(&format!("\nKnown and not supported yet, by prefix: {}.", missing.join(", ")));
+    }
 }
 
 #[cfg(test)]
@@ -133,21 +197,27 @@ mod tests {
     #[test]
     fn every_row_is_on_the_page() {
         let page = page(&driver::ROWS);
-        for row in &driver::ROWS {
-            assert!(
-                page.contains(&format!("| `{}` |", row.name)),
-                "{} is missing",
-                row.name
-            );
+        for row in driver::ROWS {
+            assert!(page.contains(&format!("| `{}` |", row.name)), "{} is missing", row.name);
+        }
+        for row in instr_table::ROWS {
+            assert!(page.contains(&format!("| `{}`", row.text)), "{} is missing", row.text);
         }
     }
 
     #[test]
+    fn the_protocol_names_what_is_not_absent() {
+        let tables = protocol_tables(&driver::ROWS);
+        for row in driver::ROWS {
+            let named = tables.contains(&format!("| `{}` |", row.name));
+            assert_eq!(named, row.class != Class::Absent, "{}", row.name);
+        }
+        assert!(tables.contains("| `MAX_CHUNK` | 1048576 | 1 MiB |"));
+    }
+
+    #[test]
     fn classes_add_up() {
-        let sum: usize = CLASSES
-            .iter()
-            .map(|(class, _)| count(&driver::ROWS, *class))
-            .sum();
+        let sum: usize = CLASSES.iter().map(|(class, _)| count(&driver::ROWS, *class)).sum();
         assert_eq!(sum, driver::ROWS.len());
     }
 }

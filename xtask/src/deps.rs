@@ -56,7 +56,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "rgpu-benches",
         &["rgpu-proto", "rgpu-transport", "rgpu-server", "rgpu-sched"],
     ),
-    ("xtask", &["rgpu-proto"]),
+    ("xtask", &["rgpu-proto", "rgpu-ptx"]),
+    ("rgpu-fuzz-targets", &["rgpu-proto", "rgpu-transport", "rgpu-fatbin", "rgpu-ptx", "rgpu-sched"]),
 ];
 
 /// Libraries which may not be reached from a crate, directly or through others, and why.

@@ -62,9 +62,9 @@ pub(crate) fn branch_indexed(e: &mut Emitter<'_, '_>, index: &Operand, targets: 
     let pool = &mut e.b.func.dfg.value_lists;
     let calls: Vec<BlockCall> = targets
         .into_iter()
-        .map(|block| BlockCall::new(block, [].into_iter(), pool))
+        .map(|block| BlockCall::new(block, [], pool))
         .collect();
-    let default = BlockCall::new(bad, [].into_iter(), pool);
+    let default = BlockCall::new(bad, [], pool);
     let table = e.b.create_jump_table(JumpTableData::new(default, &calls));
     e.b.ins().br_table(index, table);
     e.b.switch_to_block(bad);

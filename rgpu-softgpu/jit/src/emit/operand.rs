@@ -38,6 +38,21 @@ impl Emitter<'_, '_> {
         wide(&mut self.b, value)
     }
 
+    /// A register and an offset as an address: an addition wraps in the width of the register.
+    pub(crate) fn reg_plus(&mut self, reg: Reg, offset: i64) -> Value {
+        if offset == 0 {
+            return self.reg_wide(reg);
+        }
+        let value = self.reg(reg);
+        let value = super::util::bits(&mut self.b, value);
+        let offset = match self.b.func.dfg.value_type(value) {
+            types::I64 => offset,
+            _ => i64::from(offset as i32),
+        };
+        let sum = self.b.ins().iadd_imm_s(value, offset);
+        wide(&mut self.b, sum)
+    }
+
     /// Constant of a PTX type from its bits.
     pub(crate) fn constant(&mut self, bits: u64, ty: ScalarType) -> Value {
         let machine = machine_type(ty);

@@ -65,11 +65,7 @@ impl Emitter<'_, '_> {
         match address.base {
             AddrBase::Symbol(symbol) => self.symbol_place(symbol, address.offset, access),
             AddrBase::Reg(reg) => {
-                let base = self.reg_wide(reg);
-                let value = match address.offset {
-                    0 => base,
-                    offset => self.b.ins().iadd_imm_s(base, offset),
-                };
+                let value = self.reg_plus(reg, address.offset);
                 self.value_place(space, value, access)
             }
             AddrBase::Absolute => {

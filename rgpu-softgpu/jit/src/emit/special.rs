@@ -81,11 +81,24 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
         | ReservedSmemOffsetCap
         | ReservedSmemOffset0
         | ReservedSmemOffset1 => iconst(&mut e.b, types::I32, 0),
+        EnvReg1 => grid_workspace(e, 32),
+        EnvReg2 => grid_workspace(e, 0),
         CurrentGraphExec => iconst(&mut e.b, types::I64, 0),
         WarpSize => iconst(&mut e.b, types::I32, i64::from(WARP_SIZE)),
         // Environment registers that the driver leaves alone, performance counters that do not count.
         other => iconst(&mut e.b, machine_type(other.ty()), 0),
     })
+}
+
+/// Half of the address of the memory through which the blocks of a cooperative grid meet.
+fn grid_workspace(e: &mut Emitter<'_, '_>, shift: i64) -> Value {
+    let address = e.context_field(types::I64, offset_of!(ThreadContext, grid_workspace));
+    let part = if shift == 0 {
+        address
+    } else {
+        shr(&mut e.b, address, shift)
+    };
+    e.b.ins().ireduce(types::I32, part)
 }
 
 /// Half of a 64-bit clock.

@@ -38,7 +38,7 @@ impl TestDevice {
             let output = Output::new(Box::new(Keep(Arc::clone(&printed))));
             let device = Device::new(DeviceMemory::new(CAPACITY).unwrap(), output);
             let pool = Pool::new(device, Options::from_env()).unwrap();
-            TestDevice {
+            Self {
                 pool,
                 printed,
                 turn: Mutex::new(()),

@@ -53,7 +53,10 @@ static CLIENT: OnceLock<Option<Client>> = OnceLock::new();
 
 /// The client, once `cuInit` has succeeded.
 pub(crate) fn get() -> Result<&'static Client, Status> {
-    CLIENT.get().and_then(Option::as_ref).ok_or(Status::ERROR_NOT_INITIALIZED)
+    CLIENT
+        .get()
+        .and_then(Option::as_ref)
+        .ok_or(Status::ERROR_NOT_INITIALIZED)
 }
 
 /// Connects, the first time. A failure is said once and stays.
@@ -110,15 +113,22 @@ pub(crate) fn finish() {
 
 impl Client {
     fn new(session: Session, hello: ServerHello, server: &str) -> Self {
-        let devices: Vec<_> =
-            hello.devices.iter().map(|device| DeviceShadow::new(device, hello.lease)).collect();
+        let devices: Vec<_> = hello
+            .devices
+            .iter()
+            .map(|device| DeviceShadow::new(device, hello.lease))
+            .collect();
         let account = stats::Session {
             server: server.to_owned(),
-            device: devices.first().map_or_else(String::new, |device| device.name.clone()),
+            device: devices
+                .first()
+                .map_or_else(String::new, |device| device.name.clone()),
             number: hello.session,
             lease: hello.lease,
         };
-        let default_pools = (0..devices.len() as u32).map(|at| FIRST_MINTED + at).collect();
+        let default_pools = (0..devices.len() as u32)
+            .map(|at| FIRST_MINTED + at)
+            .collect();
         Self {
             session,
             contexts: Mutex::new(Contexts::new(devices.len())),
@@ -152,7 +162,9 @@ impl Client {
                 .map_err(|error| self.session.broken(Opcode::WINDOW, &error))?;
             (base, size) = (other.base, other.size);
         }
-        log::notice(format_args!("no GPU: this program uses the addresses of every window offered"));
+        log::notice(format_args!(
+            "no GPU: this program uses the addresses of every window offered"
+        ));
         Err(Status::ERROR_NO_DEVICE)
     }
 
@@ -188,12 +200,12 @@ impl Client {
 
 /// Reserves [base, +size) without memory behind it, unless something is there already.
 fn reserve(base: u64, size: u64) -> bool {
-    let Ok(size) = usize::try_from(size) else { return false };
+    let Ok(size) = usize::try_from(size) else {
+        return false;
+    };
     let wish = base as usize as *mut libc::c_void;
-    let flags = libc::MAP_PRIVATE
-        | libc::MAP_ANONYMOUS
-        | libc::MAP_NORESERVE
-        | libc::MAP_FIXED_NOREPLACE;
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     // SAFETY: MAP_FIXED_NOREPLACE maps only where nothing is mapped; nobody can rely on such addresses.
     let at = unsafe { libc::mmap(wish, size, libc::PROT_NONE, flags, -1, 0) };
     if at == libc::MAP_FAILED {
@@ -222,7 +234,11 @@ impl ClientSide for &'static Client {
             HandleKind::Pool => self.memory.hold().pools.exists(id),
             HandleKind::Physical => self.memory.hold().vmm.knows(id),
         };
-        if known { Ok(()) } else { Err(Status::ERROR_INVALID_HANDLE) }
+        if known {
+            Ok(())
+        } else {
+            Err(Status::ERROR_INVALID_HANDLE)
+        }
     }
 
     fn post(&self, op: Opcode, body: &[u8]) -> Result<(), Status> {
@@ -232,7 +248,8 @@ impl ClientSide for &'static Client {
             let stream = u32::decode(&mut Reader::new(body)).unwrap_or(0);
             self.streams.hold().wait_behind_host(stream);
         }
-        self.session.post_bytes(op, Origin::within(context), &[body])
+        self.session
+            .post_bytes(op, Origin::within(context), &[body])
     }
 
     fn call(&self, op: Opcode, body: &[u8]) -> Result<Vec<u8>, Status> {

@@ -28,7 +28,11 @@ pub(crate) struct Config {
 pub(crate) fn get() -> &'static Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     CONFIG.get_or_init(|| {
-        let text = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let text = |name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value: &String| !value.is_empty())
+        };
         Config {
             server: text("RGPU_SERVER"),
             memory: text("RGPU_MEMORY"),

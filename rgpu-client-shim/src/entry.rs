@@ -11,7 +11,6 @@
 //!
 //! `posted` and `reply` rows call their derived half in `rgpu-proto` instead, `absent` rows [`gate::absent`].
 
-#![expect(non_snake_case, reason = "functions carry the names of the C API")]
 #![expect(
     clippy::missing_safety_doc,
     reason = "the contract is that of the C function of the same name"
@@ -122,13 +121,15 @@ pub(crate) fn exported(name: &str) -> Option<*const c_void> {
     let table = BY_NAME.get_or_init(|| ADDRESSES.iter().copied().flatten().copied().collect());
     let base = || {
         // A function that is absent is as absent in the form for the thread's own stream.
-        let base = name.strip_suffix("_ptsz").or_else(|| name.strip_suffix("_ptds"))?;
+        let base = name
+            .strip_suffix("_ptsz")
+            .or_else(|| name.strip_suffix("_ptds"))?;
         table.get(base)
     };
     table.get(name).or_else(base).map(|address| address.0)
 }
 
-mod own_stream {
+pub mod own_stream {
     //! The forms whose null stream is the calling thread's own (`cuda.h`, `__CUDA_API_PTDS`, `__CUDA_API_PTSZ`).
 
     use std::ffi::c_void;
@@ -251,6 +252,9 @@ mod tests {
         assert_eq!(Status(status), Status::ERROR_NOT_INITIALIZED);
         // SAFETY: as above.
         let status = unsafe { cuDriverGetVersion(&raw mut count) };
-        assert_eq!((Status(status), count), (Status::SUCCESS, client::OWN_VERSION));
+        assert_eq!(
+            (Status(status), count),
+            (Status::SUCCESS, client::OWN_VERSION)
+        );
     }
 }

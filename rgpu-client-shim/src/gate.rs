@@ -35,7 +35,11 @@ pub(crate) fn enter(index: usize, body: impl FnOnce() -> Result<(), Status>) -> 
         }
         let result = body();
         if crate::log::verbose() {
-            crate::log::debug(format_args!("{} -> {}", ROWS[index].name, Status::of(result).0));
+            crate::log::debug(format_args!(
+                "{} -> {}",
+                ROWS[index].name,
+                Status::of(result).0
+            ));
         }
         result
     })
@@ -86,7 +90,10 @@ fn pin() {
         // SAFETY: dladdr filled `info` in; opening a loaded library again only counts.
         unsafe {
             let info = info.assume_init();
-            libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+            libc::dlopen(
+                info.dli_fname,
+                libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+            );
         }
     }
 }

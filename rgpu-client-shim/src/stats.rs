@@ -175,9 +175,16 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_name_and_class() {
-        let index = row_index(rgpu_proto::spec::row_named("cuDriverGetVersion").unwrap().id);
+        let index = row_index(
+            rgpu_proto::spec::row_named("cuDriverGetVersion")
+                .unwrap()
+                .id,
+        );
         STATS.call(index);
-        let report = STATS.report(&Session { server: "tcp://h:1".into(), ..Session::default() });
+        let report = STATS.report(&Session {
+            server: "tcp://h:1".into(),
+            ..Session::default()
+        });
         assert_eq!(report["server"], "tcp://h:1");
         assert!(report["calls_by_name"]["cuDriverGetVersion"].as_u64() >= Some(1));
         assert!(report["calls_by_class"]["local"].as_u64() >= Some(1));

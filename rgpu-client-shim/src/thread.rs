@@ -48,7 +48,9 @@ pub(crate) fn with_own_default_stream<T>(body: impl FnOnce() -> T) -> T {
             let _ = PER_THREAD_DEFAULT.try_with(|flag| flag.set(self.0));
         }
     }
-    let before = PER_THREAD_DEFAULT.try_with(|flag| flag.replace(true)).unwrap_or(false);
+    let before = PER_THREAD_DEFAULT
+        .try_with(|flag| flag.replace(true))
+        .unwrap_or(false);
     let _restore = Restore(before);
     body()
 }
@@ -67,7 +69,11 @@ pub(crate) fn spawn(
     use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
     let mut before = SigSet::empty();
-    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    pthread_sigmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    )?;
     let thread = std::thread::Builder::new().name(name.into()).spawn(body);
     pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
     thread

@@ -10,7 +10,9 @@ pub(super) struct Addresses {
 
 impl Addresses {
     pub(super) fn new(base: u64, size: u64) -> Self {
-        Self { free: BTreeMap::from([(base, size)]) }
+        Self {
+            free: BTreeMap::from([(base, size)]),
+        }
     }
 
     /// The lowest free range of `size`.

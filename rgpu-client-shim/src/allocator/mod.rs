@@ -145,9 +145,17 @@ impl Allocator {
             .checked_next_multiple_of(ALIGNMENT)
             .filter(|room| *room <= self.lease)
             .ok_or(Refusal::OutOfMemory)?;
-        let address = self.find_room(room, stream, steps).ok_or(Refusal::OutOfMemory)?;
+        let address = self
+            .find_room(room, stream, steps)
+            .ok_or(Refusal::OutOfMemory)?;
         self.serial += 1;
-        let allocation = Allocation { address, size, context, pool, serial: self.serial };
+        let allocation = Allocation {
+            address,
+            size,
+            context,
+            pool,
+            serial: self.serial,
+        };
         self.live.insert(address, allocation);
         Ok(allocation)
     }
@@ -169,21 +177,23 @@ impl Allocator {
             return Some(address);
         }
         self.give_back(room, steps);
-        self.back_new(room, small, steps).or_else(|| self.back_new(room, false, steps))
+        self.back_new(room, small, steps)
+            .or_else(|| self.back_new(room, false, steps))
     }
 
     /// The smallest fitting hole, in chunks of small or large allocations only where `small` says so.
-    fn take_free(
-        &mut self,
-        room: u64,
-        small: Option<bool>,
-        steps: &mut Vec<Step>,
-    ) -> Option<u64> {
+    fn take_free(&mut self, room: u64, small: Option<bool>, steps: &mut Vec<Step>) -> Option<u64> {
         let fits = |address: u64| {
-            small.is_none_or(|small| self.chunk_of(address).is_some_and(|(_, c)| c.small == small))
+            small.is_none_or(|small| {
+                self.chunk_of(address)
+                    .is_some_and(|(_, c)| c.small == small)
+            })
         };
-        let (size, address) =
-            self.free.range((room, 0)..).copied().find(|(_, address)| fits(*address))?;
+        let (size, address) = self
+            .free
+            .range((room, 0)..)
+            .copied()
+            .find(|(_, address)| fits(*address))?;
         self.free.remove(&(size, address));
         self.carve(address, size, room, Use::Free);
         if std::mem::take(&mut self.unfenced) {
@@ -213,11 +223,25 @@ impl Allocator {
 
     /// Makes the first `room` bytes of a block live and leaves the rest as `rest`.
     fn carve(&mut self, address: u64, size: u64, room: u64, rest: Use) {
-        let Some(chunk) = self.chunk_of_mut(address) else { return };
-        chunk.blocks.insert(address, Block { size: room, used: Use::Live });
+        let Some(chunk) = self.chunk_of_mut(address) else {
+            return;
+        };
+        chunk.blocks.insert(
+            address,
+            Block {
+                size: room,
+                used: Use::Live,
+            },
+        );
         if size > room {
             let (at, left) = (address + room, size - room);
-            chunk.blocks.insert(at, Block { size: left, used: rest });
+            chunk.blocks.insert(
+                at,
+                Block {
+                    size: left,
+                    used: rest,
+                },
+            );
             self.index(at, left, rest);
         }
     }
@@ -244,14 +268,23 @@ impl Allocator {
         let address = self.addresses.take_low(size, self.granularity)?;
         steps.push(Step::Back(address, size));
         self.backed += size;
-        self.chunks.insert(address, Chunk { size, small, blocks: BTreeMap::new() });
+        self.chunks.insert(
+            address,
+            Chunk {
+                size,
+                small,
+                blocks: BTreeMap::new(),
+            },
+        );
         self.carve(address, size, room, Use::Free);
         Some(address)
     }
 
     /// Gives empty chunks back, the largest first, until a chunk for `room` bytes would be covered by the lease.
     fn give_back(&mut self, room: u64, steps: &mut Vec<Step>) {
-        let Some(need) = room.checked_next_multiple_of(self.granularity) else { return };
+        let Some(need) = room.checked_next_multiple_of(self.granularity) else {
+            return;
+        };
         let mut empty: Vec<(u64, u64)> = self
             .chunks
             .iter()
@@ -265,7 +298,9 @@ impl Allocator {
         }
         empty.sort_unstable();
         while need > self.lease - self.held() {
-            let Some((size, address)) = empty.pop() else { return };
+            let Some((size, address)) = empty.pop() else {
+                return;
+            };
             self.chunks.remove(&address);
             self.free.remove(&(size, address));
             self.addresses.give(address, size);
@@ -292,8 +327,12 @@ impl Allocator {
 
     /// Turns a live or pending block into `used` and joins it with its neighbours of the same use.
     fn release(&mut self, address: u64, used: Use) {
-        let Some(chunk) = self.chunk_of_mut(address) else { return };
-        let Some(block) = chunk.blocks.remove(&address) else { return };
+        let Some(chunk) = self.chunk_of_mut(address) else {
+            return;
+        };
+        let Some(block) = chunk.blocks.remove(&address) else {
+            return;
+        };
         let (mut start, mut size) = (address, block.size);
         let mut joined = Vec::new();
         if let Some((&at, before)) = chunk.blocks.range(..address).next_back()
@@ -366,7 +405,11 @@ impl Allocator {
 
     /// All allocations made in `context`.
     pub(crate) fn of_context(&self, context: u32) -> Vec<u64> {
-        self.live.values().filter(|a| a.context == context).map(|a| a.address).collect()
+        self.live
+            .values()
+            .filter(|a| a.context == context)
+            .map(|a| a.address)
+            .collect()
     }
 
     /// Bytes that could be allocated, and bytes in all, as `cuMemGetInfo` says.

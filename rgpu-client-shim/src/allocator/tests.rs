@@ -15,7 +15,9 @@ fn fresh() -> Allocator {
 }
 
 fn allocate(allocator: &mut Allocator, size: u64) -> Result<u64, Refusal> {
-    allocator.allocate(size, 1, 0, None, &mut Vec::new()).map(|allocation| allocation.address)
+    allocator
+        .allocate(size, 1, 0, None, &mut Vec::new())
+        .map(|allocation| allocation.address)
 }
 
 #[test]
@@ -32,7 +34,10 @@ fn small_allocations_share_a_chunk() {
 #[test]
 fn the_lease_is_exact() {
     let mut allocator = fresh();
-    assert_eq!(allocate(&mut allocator, LEASE + 1), Err(Refusal::OutOfMemory));
+    assert_eq!(
+        allocate(&mut allocator, LEASE + 1),
+        Err(Refusal::OutOfMemory)
+    );
     let whole = allocate(&mut allocator, LEASE).unwrap();
     assert_eq!(allocator.info(), (0, LEASE));
     assert_eq!(allocate(&mut allocator, 1), Err(Refusal::OutOfMemory));
@@ -58,15 +63,24 @@ fn a_free_of_something_else_is_refused() {
 fn memory_freed_in_a_stream_is_reused_in_it_only() {
     let mut allocator = fresh();
     let mut steps = Vec::new();
-    let a = allocator.allocate(LEASE, 1, 0, Some(20), &mut steps).unwrap().address;
+    let a = allocator
+        .allocate(LEASE, 1, 0, Some(20), &mut steps)
+        .unwrap()
+        .address;
     allocator.free_in(a, 20).unwrap();
     steps.clear();
-    let again = allocator.allocate(4096, 1, 0, Some(20), &mut steps).unwrap().address;
+    let again = allocator
+        .allocate(4096, 1, 0, Some(20), &mut steps)
+        .unwrap()
+        .address;
     assert_eq!((again, steps.as_slice()), (a, [].as_slice()));
     allocator.free_in(again, 20).unwrap();
     assert_eq!(allocator.unsettled(), LEASE);
     // Another stream gets it only behind a fence.
-    let other = allocator.allocate(4096, 1, 0, Some(21), &mut steps).unwrap().address;
+    let other = allocator
+        .allocate(4096, 1, 0, Some(21), &mut steps)
+        .unwrap()
+        .address;
     assert_eq!((other, steps.as_slice()), (a, [Step::Fence].as_slice()));
 }
 
@@ -76,7 +90,10 @@ fn physical_memory_counts_against_the_lease() {
     let mut steps = Vec::new();
     let at = allocate(&mut allocator, LEASE / 2).unwrap();
     allocator.charge(LEASE / 2, &mut steps).unwrap();
-    assert_eq!(allocator.charge(GRANULE, &mut steps), Err(Refusal::OutOfMemory));
+    assert_eq!(
+        allocator.charge(GRANULE, &mut steps),
+        Err(Refusal::OutOfMemory)
+    );
     allocator.free(at).unwrap();
     allocator.charge(GRANULE, &mut steps).unwrap();
     assert!(matches!(steps.as_slice(), [Step::Unback(..)]));
@@ -105,7 +122,13 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let stream = || prop_oneof![Just(None), (20_u32..23).prop_map(Some)];
-    let size = prop_oneof![1_u64..5000, 1..(3 << 20), Just(SMALL), Just(GRANULE), 1..(20 << 20)];
+    let size = prop_oneof![
+        1_u64..5000,
+        1..(3_u64 << 20),
+        Just(SMALL),
+        Just(GRANULE),
+        1..(20_u64 << 20)
+    ];
     prop_oneof![
         3 => (size, stream()).prop_map(|(size, stream)| Op::Allocate { size, stream }),
         2 => (any::<usize>(), stream()).prop_map(|(which, stream)| Op::Free { which, stream }),
@@ -135,9 +158,14 @@ impl Model {
                 }
                 Step::Unback(at, size) => {
                     assert_eq!(self.backed.remove(&at), Some(size));
-                    assert!(self.live.iter().all(|&(l, s)| l + s <= at || at + size <= l));
+                    assert!(
+                        self.live
+                            .iter()
+                            .all(|&(l, s)| l + s <= at || at + size <= l)
+                    );
                     // The server waits for all work before it takes memory away.
-                    self.freed_in.retain(|granule, _| *granule < at || at + size <= *granule);
+                    self.freed_in
+                        .retain(|granule, _| *granule < at || at + size <= *granule);
                 }
                 Step::Fence => self.freed_in.clear(),
             }
@@ -148,11 +176,20 @@ impl Model {
     fn add(&mut self, at: u64, size: u64, stream: Option<u32>) {
         let (start, backing) = self.backed.range(..=at).next_back().expect("backed");
         assert!(at + size <= start + backing);
-        assert!(self.live.iter().all(|&(l, s)| l + s <= at || at + size <= l), "overlap");
+        assert!(
+            self.live
+                .iter()
+                .all(|&(l, s)| l + s <= at || at + size <= l),
+            "overlap"
+        );
         assert_eq!(at % ALIGNMENT, 0);
         for granule in (at..at + size).step_by(ALIGNMENT as usize) {
             if let Some(freed) = self.freed_in.get(&granule) {
-                assert_eq!(Some(*freed), stream, "reused in another stream than it was freed in");
+                assert_eq!(
+                    Some(*freed),
+                    stream,
+                    "reused in another stream than it was freed in"
+                );
             }
         }
         self.live.push((at, size));

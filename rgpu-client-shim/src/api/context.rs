@@ -29,8 +29,14 @@ fn create(pctx: *mut *mut c_void, flags: u32, dev: i32) -> Result {
         return Err(INVALID);
     }
     let id = client.mint();
-    let body = ContextCreate { id: Id::new(id), device: dev as u32, flags };
-    client.session.post(const { Opcode::of("cuCtxCreate_v4") }, &body)?;
+    let body = ContextCreate {
+        id: Id::new(id),
+        device: dev as u32,
+        flags,
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuCtxCreate_v4") }, &body)?;
     client.contexts.hold().add(id, dev as u32, flags);
     thread::contexts(|stack| stack.push(id))?;
     // SAFETY: the application's pointer, not null.
@@ -198,7 +204,11 @@ pub(crate) unsafe fn cuCtxPushCurrent_v2(ctx: *mut c_void) -> Result {
 
 pub(crate) unsafe fn cuCtxSetCurrent(ctx: *mut c_void) -> Result {
     let client = client()?;
-    let id = if ctx.is_null() { 0 } else { named_context(client, ctx)? };
+    let id = if ctx.is_null() {
+        0
+    } else {
+        named_context(client, ctx)?
+    };
     thread::contexts(|stack| {
         stack.pop();
         if id != 0 {

@@ -19,9 +19,10 @@ pub(crate) unsafe fn cuCtxDestroy_v2(ctx: *mut c_void) -> Result {
     client.contexts.hold().remove(id)?;
     rgpu_driver_abi::storage::contexts().context_destroyed(ctx);
     forget(client, id);
-    client
-        .session
-        .post(const { Opcode::of("cuCtxDestroy_v2") }, &ContextRef { id: Id::new(id) })?;
+    client.session.post(
+        const { Opcode::of("cuCtxDestroy_v2") },
+        &ContextRef { id: Id::new(id) },
+    )?;
     // Only the top of this thread's stack: a context below it stays there and is found dead later.
     thread::contexts(|stack| {
         if stack.last() == Some(&id) {
@@ -78,7 +79,10 @@ fn reset(client: &'static Client, id: u32) -> Result {
     memory.allocator.reset();
     // The allocator and the server forget at the same point of the order.
     let op = const { Opcode::of("cuDevicePrimaryCtxReset_v2") };
-    client.session.call(op, &ContextRef { id: Id::new(id) }).map(drop)
+    client
+        .session
+        .call(op, &ContextRef { id: Id::new(id) })
+        .map(drop)
 }
 
 /// Forgets all that a context holds. Its memory is freed for others.

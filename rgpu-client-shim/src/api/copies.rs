@@ -27,19 +27,36 @@ fn copy(dst: Operand, src: Operand, shape: Shape, stream: u32, wait: Wait) -> Re
         Plan::Nothing => Ok(()),
         Plan::In { dst, extent, src } => {
             settle_source(client, src.at, src.end(), stream)?;
-            client.session.copy_in(&CopyIn { dst, extent, stream: id }, src)
+            client.session.copy_in(
+                &CopyIn {
+                    dst,
+                    extent,
+                    stream: id,
+                },
+                src,
+            )
         }
         Plan::Out { dst, src, extent } => {
             // A copy to pageable memory returns when it is complete (CUDA Driver API reference, "API
             // synchronization behavior").
             let pinned = client.memory.hold().host.covers(dst.at, dst.end() - dst.at);
             let wait = wait == Wait::Caller || !pinned;
-            let body = CopyOut { src, extent, stream: id };
+            let body = CopyOut {
+                src,
+                extent,
+                stream: id,
+            };
             client.session.copy_out(&body, dst, stream, wait)
         }
-        Plan::Device { dst, src, extent } => {
-            client.session.post(Opcode::COPY_DEVICE, &CopyDevice { dst, src, extent, stream: id })
-        }
+        Plan::Device { dst, src, extent } => client.session.post(
+            Opcode::COPY_DEVICE,
+            &CopyDevice {
+                dst,
+                src,
+                extent,
+                stream: id,
+            },
+        ),
         Plan::Host { dst, src } => {
             wait_for_stream(client, stream)?;
             let mut scratch = Vec::new();
@@ -67,9 +84,12 @@ fn settle_source(client: &'static Client, at: usize, end: usize, stream: u32) ->
         return Ok(());
     }
     let pinned = client.memory.hold().host.covers(at, end - at);
-    let behind = functions.any_in(Some(stream))
-        || client.streams.hold().may_be_behind_host(stream);
-    if pinned && behind { wait_for_stream(client, stream) } else { Ok(()) }
+    let behind = functions.any_in(Some(stream)) || client.streams.hold().may_be_behind_host(stream);
+    if pinned && behind {
+        wait_for_stream(client, stream)
+    } else {
+        Ok(())
+    }
 }
 
 fn device(address: u64) -> Operand {
@@ -85,7 +105,13 @@ fn unified(address: u64) -> Operand {
 }
 
 pub(crate) unsafe fn cuMemcpy(dst: u64, src: u64, byte_count: usize) -> Result {
-    copy(unified(dst), unified(src), Shape::linear(byte_count), default_stream(), Wait::Caller)
+    copy(
+        unified(dst),
+        unified(src),
+        Shape::linear(byte_count),
+        default_stream(),
+        Wait::Caller,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyAsync(
@@ -95,7 +121,13 @@ pub(crate) unsafe fn cuMemcpyAsync(
     h_stream: *mut c_void,
 ) -> Result {
     let stream = stream(client()?, h_stream)?;
-    copy(unified(dst), unified(src), Shape::linear(byte_count), stream, Wait::Later)
+    copy(
+        unified(dst),
+        unified(src),
+        Shape::linear(byte_count),
+        stream,
+        Wait::Later,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyPeer(
@@ -133,7 +165,13 @@ pub(crate) unsafe fn cuMemcpyHtoD_v2(
     byte_count: usize,
 ) -> Result {
     let (dst, src) = (device(dst_device), host(src_host as usize));
-    copy(dst, src, Shape::linear(byte_count), default_stream(), Wait::Caller)
+    copy(
+        dst,
+        src,
+        Shape::linear(byte_count),
+        default_stream(),
+        Wait::Caller,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyHtoDAsync_v2(
@@ -153,7 +191,13 @@ pub(crate) unsafe fn cuMemcpyDtoH_v2(
     byte_count: usize,
 ) -> Result {
     let (dst, src) = (host(dst_host as usize), device(src_device));
-    copy(dst, src, Shape::linear(byte_count), default_stream(), Wait::Caller)
+    copy(
+        dst,
+        src,
+        Shape::linear(byte_count),
+        default_stream(),
+        Wait::Caller,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyDtoHAsync_v2(
@@ -173,7 +217,13 @@ pub(crate) unsafe fn cuMemcpyDtoD_v2(
     byte_count: usize,
 ) -> Result {
     let (dst, src) = (device(dst_device), device(src_device));
-    copy(dst, src, Shape::linear(byte_count), default_stream(), Wait::Caller)
+    copy(
+        dst,
+        src,
+        Shape::linear(byte_count),
+        default_stream(),
+        Wait::Caller,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyDtoDAsync_v2(
@@ -196,8 +246,18 @@ fn end(
     rows: usize,
 ) -> Result<Operand> {
     let place = Place::of(memory_type)?;
-    let address = if place == Place::Host { host as u64 } else { device };
-    Ok(Operand { place, address, origin, pitch, rows })
+    let address = if place == Place::Host {
+        host as u64
+    } else {
+        device
+    };
+    Ok(Operand {
+        place,
+        address,
+        origin,
+        pitch,
+        rows,
+    })
 }
 
 /// `CUDA_MEMCPY2D` with its memory types as plain numbers: the application may write any.
@@ -263,9 +323,31 @@ const _: () = assert!(size_of::<Copy3D>() == size_of::<sys::CUDA_MEMCPY3D_PEER>(
 unsafe fn copy_2d(p_copy: *const c_void, stream: u32, wait: Wait) -> Result {
     // SAFETY: the caller's promise; the layouts agree.
     let c: Copy2D = unsafe { get(p_copy)? };
-    let dst = end(c.dst_type, (c.dst_host, c.dst_device), (c.dst_x, c.dst_y, 0), c.dst_pitch, 0)?;
-    let src = end(c.src_type, (c.src_host, c.src_device), (c.src_x, c.src_y, 0), c.src_pitch, 0)?;
-    copy(dst, src, Shape { width: c.width, height: c.height, depth: 1 }, stream, wait)
+    let dst = end(
+        c.dst_type,
+        (c.dst_host, c.dst_device),
+        (c.dst_x, c.dst_y, 0),
+        c.dst_pitch,
+        0,
+    )?;
+    let src = end(
+        c.src_type,
+        (c.src_host, c.src_device),
+        (c.src_x, c.src_y, 0),
+        c.src_pitch,
+        0,
+    )?;
+    copy(
+        dst,
+        src,
+        Shape {
+            width: c.width,
+            height: c.height,
+            depth: 1,
+        },
+        stream,
+        wait,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpy2D_v2(p_copy: *const c_void) -> Result {
@@ -306,7 +388,17 @@ unsafe fn copy_3d(p_copy: *const c_void, stream: u32, wait: Wait) -> Result {
         c.src_pitch,
         c.src_height,
     )?;
-    copy(dst, src, Shape { width: c.width, height: c.height, depth: c.depth }, stream, wait)
+    copy(
+        dst,
+        src,
+        Shape {
+            width: c.width,
+            height: c.height,
+            depth: c.depth,
+        },
+        stream,
+        wait,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpy3D_v2(p_copy: *const c_void) -> Result {

@@ -31,8 +31,13 @@ pub(crate) unsafe fn cuEventCreate(ph_event: *mut *mut c_void, flags: u32) -> Re
         return Err(Status::ERROR_NOT_SUPPORTED);
     }
     let id = client.mint();
-    let body = EventCreate { id: Id::new(id), flags };
-    client.session.post(const { Opcode::of("cuEventCreate") }, &body)?;
+    let body = EventCreate {
+        id: Id::new(id),
+        flags,
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuEventCreate") }, &body)?;
     client.streams.hold().events.insert(id, Known { context });
     // SAFETY: the application's pointer.
     unsafe { put(ph_event, Id::<Event>::new(id).to_c()) }
@@ -51,12 +56,18 @@ pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
     let client = client()?;
     let id = event(client, h_event)?;
     let op = const { Opcode::of("cuEventQuery") };
-    client.session.call(op, &EventRef { id: Id::new(id) }).map(drop)
+    client
+        .session
+        .call(op, &EventRef { id: Id::new(id) })
+        .map(drop)
 }
 
 pub(crate) unsafe fn cuEventSynchronize(h_event: *mut c_void) -> Result {
     let client = client()?;
     let id = event(client, h_event)?;
     let op = const { Opcode::of("cuEventSynchronize") };
-    client.session.call(op, &EventRef { id: Id::new(id) }).map(drop)
+    client
+        .session
+        .call(op, &EventRef { id: Id::new(id) })
+        .map(drop)
 }

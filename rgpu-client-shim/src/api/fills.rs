@@ -20,7 +20,13 @@ fn fill(
 }
 
 pub(crate) unsafe fn cuMemsetD8_v2(dst_device: u64, uc: u8, n: usize) -> Result {
-    fill(dst_device, 0, (u32::from(uc), Element::Byte), (n, 1), default_stream())
+    fill(
+        dst_device,
+        0,
+        (u32::from(uc), Element::Byte),
+        (n, 1),
+        default_stream(),
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD8Async(
@@ -29,7 +35,13 @@ pub(crate) unsafe fn cuMemsetD8Async(
     n: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    fill(dst_device, 0, (u32::from(uc), Element::Byte), (n, 1), stream(client()?, h_stream)?)
+    fill(
+        dst_device,
+        0,
+        (u32::from(uc), Element::Byte),
+        (n, 1),
+        stream(client()?, h_stream)?,
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD2D8_v2(
@@ -39,7 +51,13 @@ pub(crate) unsafe fn cuMemsetD2D8_v2(
     width: usize,
     height: usize,
 ) -> Result {
-    fill(dst_device, dst_pitch, (u32::from(uc), Element::Byte), (width, height), default_stream())
+    fill(
+        dst_device,
+        dst_pitch,
+        (u32::from(uc), Element::Byte),
+        (width, height),
+        default_stream(),
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD2D8Async(
@@ -51,11 +69,23 @@ pub(crate) unsafe fn cuMemsetD2D8Async(
     h_stream: *mut c_void,
 ) -> Result {
     let stream = stream(client()?, h_stream)?;
-    fill(dst_device, dst_pitch, (u32::from(uc), Element::Byte), (width, height), stream)
+    fill(
+        dst_device,
+        dst_pitch,
+        (u32::from(uc), Element::Byte),
+        (width, height),
+        stream,
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD16_v2(dst_device: u64, us: u16, n: usize) -> Result {
-    fill(dst_device, 0, (u32::from(us), Element::Short), (n, 1), default_stream())
+    fill(
+        dst_device,
+        0,
+        (u32::from(us), Element::Short),
+        (n, 1),
+        default_stream(),
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD16Async(
@@ -64,7 +94,13 @@ pub(crate) unsafe fn cuMemsetD16Async(
     n: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    fill(dst_device, 0, (u32::from(us), Element::Short), (n, 1), stream(client()?, h_stream)?)
+    fill(
+        dst_device,
+        0,
+        (u32::from(us), Element::Short),
+        (n, 1),
+        stream(client()?, h_stream)?,
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD2D16_v2(
@@ -74,7 +110,13 @@ pub(crate) unsafe fn cuMemsetD2D16_v2(
     width: usize,
     height: usize,
 ) -> Result {
-    fill(dst_device, dst_pitch, (u32::from(us), Element::Short), (width, height), default_stream())
+    fill(
+        dst_device,
+        dst_pitch,
+        (u32::from(us), Element::Short),
+        (width, height),
+        default_stream(),
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD2D16Async(
@@ -86,7 +128,13 @@ pub(crate) unsafe fn cuMemsetD2D16Async(
     h_stream: *mut c_void,
 ) -> Result {
     let stream = stream(client()?, h_stream)?;
-    fill(dst_device, dst_pitch, (u32::from(us), Element::Short), (width, height), stream)
+    fill(
+        dst_device,
+        dst_pitch,
+        (u32::from(us), Element::Short),
+        (width, height),
+        stream,
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD32_v2(dst_device: u64, ui: u32, n: usize) -> Result {
@@ -99,7 +147,13 @@ pub(crate) unsafe fn cuMemsetD32Async(
     n: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    fill(dst_device, 0, (ui, Element::Word), (n, 1), stream(client()?, h_stream)?)
+    fill(
+        dst_device,
+        0,
+        (ui, Element::Word),
+        (n, 1),
+        stream(client()?, h_stream)?,
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD2D32_v2(
@@ -109,7 +163,13 @@ pub(crate) unsafe fn cuMemsetD2D32_v2(
     width: usize,
     height: usize,
 ) -> Result {
-    fill(dst_device, dst_pitch, (ui, Element::Word), (width, height), default_stream())
+    fill(
+        dst_device,
+        dst_pitch,
+        (ui, Element::Word),
+        (width, height),
+        default_stream(),
+    )
 }
 
 pub(crate) unsafe fn cuMemsetD2D32Async(
@@ -121,6 +181,11 @@ pub(crate) unsafe fn cuMemsetD2D32Async(
     h_stream: *mut c_void,
 ) -> Result {
     let stream = stream(client()?, h_stream)?;
-    fill(dst_device, dst_pitch, (ui, Element::Word), (width, height), stream)
+    fill(
+        dst_device,
+        dst_pitch,
+        (ui, Element::Word),
+        (width, height),
+        stream,
+    )
 }
-

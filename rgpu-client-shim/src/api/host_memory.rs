@@ -14,7 +14,11 @@ fn allocate(pp: *mut c_void, bytesize: usize, flags: u32) -> Result {
     if pp.is_null() || flags & !ALLOC_FLAGS != 0 {
         return Err(INVALID);
     }
-    let at = client.memory.hold().host.allocate(bytesize, flags, context)?;
+    let at = client
+        .memory
+        .hold()
+        .host
+        .allocate(bytesize, flags, context)?;
     // SAFETY: the application's pointer to a pointer.
     unsafe { put(pp.cast::<usize>(), at) }
 }
@@ -50,14 +54,21 @@ pub(crate) unsafe fn cuMemHostGetDevicePointer_v2(
         return Err(INVALID);
     }
     // Kernels elsewhere cannot reach the host's memory.
-    crate::log::debug(format_args!("cuMemHostGetDevicePointer: mapped host memory is not supported"));
+    crate::log::debug(format_args!(
+        "cuMemHostGetDevicePointer: mapped host memory is not supported"
+    ));
     Err(Status::ERROR_NOT_SUPPORTED)
 }
 
 pub(crate) unsafe fn cuMemHostGetFlags(p_flags: *mut u32, p: *mut c_void) -> Result {
     let client = client()?;
     client.context()?;
-    let range = client.memory.hold().host.containing(p as usize).ok_or(INVALID)?;
+    let range = client
+        .memory
+        .hold()
+        .host
+        .containing(p as usize)
+        .ok_or(INVALID)?;
     // SAFETY: the application's pointer.
     unsafe { put(p_flags, range.1.flags) }
 }
@@ -68,7 +79,11 @@ pub(crate) unsafe fn cuMemHostRegister_v2(p: *mut c_void, bytesize: usize, flags
     if flags & !REGISTER_FLAGS != 0 {
         return Err(INVALID);
     }
-    client.memory.hold().host.register(p as usize, bytesize, flags, context)
+    client
+        .memory
+        .hold()
+        .host
+        .register(p as usize, bytesize, flags, context)
 }
 
 pub(crate) unsafe fn cuMemHostUnregister(p: *mut c_void) -> Result {

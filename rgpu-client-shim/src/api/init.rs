@@ -47,7 +47,9 @@ fn look_up(symbol: &std::ffi::CStr, version: i32, flags: u64) -> Outcome {
     };
     let outcome = proc_address::lookup(name, version, flags, crate::entry::exported);
     if let Outcome::Missing(miss) = outcome {
-        crate::log::debug(format_args!("cuGetProcAddress {name} {version} {flags}: {miss:?}"));
+        crate::log::debug(format_args!(
+            "cuGetProcAddress {name} {version} {flags}: {miss:?}"
+        ));
     }
     outcome
 }

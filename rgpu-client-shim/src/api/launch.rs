@@ -37,9 +37,15 @@ const MAX_SHARED_OPTIN: u32 = 97;
 fn check(layout: &Layout, kernel: &Kernel, device: &DeviceShadow) -> Result {
     let limit = |attribute, least: u32| device.attribute_or(attribute, least as i32) as u32;
     let inside = |size: [u32; 3], limits: [u32; 3]| {
-        size.iter().zip(limits).all(|(size, attribute)| (1..=limit(attribute, 64)).contains(size))
+        size.iter()
+            .zip(limits)
+            .all(|(size, attribute)| (1..=limit(attribute, 64)).contains(size))
     };
-    let threads = layout.block.iter().map(|side| u64::from(*side)).product::<u64>();
+    let threads = layout
+        .block
+        .iter()
+        .map(|side| u64::from(*side))
+        .product::<u64>();
     if !inside(layout.grid, MAX_GRID)
         || !inside(layout.block, MAX_BLOCK)
         || threads > u64::from(limit(MAX_THREADS, 1024))
@@ -92,8 +98,16 @@ fn check_resident(
             fit
         }
     };
-    let blocks = layout.grid.iter().map(|side| u64::from(*side)).product::<u64>();
-    if blocks > fit { Err(Status::ERROR_COOPERATIVE_LAUNCH_TOO_LARGE) } else { Ok(()) }
+    let blocks = layout
+        .grid
+        .iter()
+        .map(|side| u64::from(*side))
+        .product::<u64>();
+    if blocks > fit {
+        Err(Status::ERROR_COOPERATIVE_LAUNCH_TOO_LARGE)
+    } else {
+        Ok(())
+    }
 }
 
 /// Packs the parameters as the kernel wants them.
@@ -169,12 +183,18 @@ fn target(client: &'static Client, f: *mut c_void) -> Result<(u32, u32, Arc<Kern
     match callable(client, f)? {
         Callable::Function(id) => {
             let modules = client.modules.hold();
-            let function = modules.functions.get(&id).ok_or(Status::ERROR_INVALID_HANDLE)?;
+            let function = modules
+                .functions
+                .get(&id)
+                .ok_or(Status::ERROR_INVALID_HANDLE)?;
             Ok((id, 0, Arc::clone(&function.kernel)))
         }
         Callable::Kernel(id) => {
             let modules = client.modules.hold();
-            let kernel = modules.kernels.get(&id).ok_or(Status::ERROR_INVALID_HANDLE)?;
+            let kernel = modules
+                .kernels
+                .get(&id)
+                .ok_or(Status::ERROR_INVALID_HANDLE)?;
             Ok((0, id, Arc::clone(&kernel.kernel)))
         }
     }
@@ -209,7 +229,9 @@ unsafe fn launch(
         stream: Id::new(stream),
         cooperative: layout.cooperative,
     });
-    client.session.post_bytes(LAUNCH, Origin::within(context), &[&head, &params])
+    client
+        .session
+        .post_bytes(LAUNCH, Origin::within(context), &[&head, &params])
 }
 
 #[expect(clippy::too_many_arguments, reason = "the C API has them")]
@@ -319,8 +341,12 @@ pub(crate) unsafe fn cuLaunchKernelEx(
         let attribute: Attribute = unsafe { get(config.attributes.wrapping_add(at).cast())? };
         cooperative = attribute.apply(cooperative)?;
     }
-    let layout =
-        Layout { grid: config.grid, block: config.block, shared: config.shared, cooperative };
+    let layout = Layout {
+        grid: config.grid,
+        block: config.block,
+        shared: config.shared,
+        cooperative,
+    };
     // SAFETY: the application's pointers.
     unsafe { launch(f, layout, config.stream, kernel_params, extra) }
 }
@@ -333,7 +359,12 @@ pub(crate) unsafe fn cuFuncGetModule(hmod: *mut *mut c_void, hfunc: *mut c_void)
     let module = match known.of_kernel {
         0 => known.module,
         kernel => {
-            let library = client.modules.hold().kernels.get(&kernel).map(|k| k.library);
+            let library = client
+                .modules
+                .hold()
+                .kernels
+                .get(&kernel)
+                .map(|k| k.library);
             library_module(client, library.ok_or(Status::ERROR_INVALID_HANDLE)?)?
         }
     };

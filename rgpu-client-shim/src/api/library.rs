@@ -91,14 +91,20 @@ fn with_library<T>(
     let client = client()?;
     let id = handle::<Library>(client, library)?;
     let modules = client.modules.hold();
-    let image = modules.libraries.get(&id).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    let image = modules
+        .libraries
+        .get(&id)
+        .ok_or(Status::ERROR_INVALID_HANDLE)?;
     look(client, id, image)
 }
 
 /// The kernel at a position of a library: its handle, made at first use.
 fn kernel_at(client: &'static Client, library: u32, at: usize) -> Result<u32> {
     let mut modules = client.modules.hold();
-    let image = modules.libraries.get_mut(&library).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    let image = modules
+        .libraries
+        .get_mut(&library)
+        .ok_or(Status::ERROR_INVALID_HANDLE)?;
     if let Some(id) = image.handles.get(&at) {
         return Ok(*id);
     }
@@ -107,9 +113,22 @@ fn kernel_at(client: &'static Client, library: u32, at: usize) -> Result<u32> {
     image.handles.insert(at, id);
     let name = kernel.name.to_string_lossy().into_owned();
     let functions = std::collections::HashMap::new();
-    modules.kernels.insert(id, LibraryKernel { kernel, library, functions });
-    let body = GetKernel { id: Id::new(id), library: Id::new(library), name };
-    client.session.post(const { Opcode::of("cuLibraryGetKernel") }, &body)?;
+    modules.kernels.insert(
+        id,
+        LibraryKernel {
+            kernel,
+            library,
+            functions,
+        },
+    );
+    let body = GetKernel {
+        id: Id::new(id),
+        library: Id::new(library),
+        name,
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuLibraryGetKernel") }, &body)?;
     Ok(id)
 }
 
@@ -142,8 +161,9 @@ pub(crate) unsafe fn cuLibraryEnumerateKernels(
     num_kernels: u32,
     lib: *mut c_void,
 ) -> Result {
-    let (client, id, known) =
-        with_library(lib, |client, id, image| Ok((client, id, image.kernels.len())))?;
+    let (client, id, known) = with_library(lib, |client, id, image| {
+        Ok((client, id, image.kernels.len()))
+    })?;
     if kernels.is_null() {
         return Err(INVALID);
     }
@@ -159,7 +179,10 @@ pub(crate) unsafe fn cuLibraryEnumerateKernels(
 pub(super) fn library_module(client: &'static Client, library: u32) -> Result<u32> {
     let context = client.working_context()?;
     let mut modules = client.modules.hold();
-    let image = modules.libraries.get_mut(&library).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    let image = modules
+        .libraries
+        .get_mut(&library)
+        .ok_or(Status::ERROR_INVALID_HANDLE)?;
     if let Some(module) = image.as_module.get(&context) {
         return Ok(*module);
     }
@@ -167,8 +190,13 @@ pub(super) fn library_module(client: &'static Client, library: u32) -> Result<u3
     image.as_module.insert(context, module);
     let twin = image.in_context(context);
     modules.modules.insert(module, twin);
-    let body = LibraryModule { id: Id::new(module), library: Id::new(library) };
-    client.session.post(const { Opcode::of("cuLibraryGetModule") }, &body)?;
+    let body = LibraryModule {
+        id: Id::new(module),
+        library: Id::new(library),
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuLibraryGetModule") }, &body)?;
     Ok(module)
 }
 
@@ -198,7 +226,13 @@ pub(crate) unsafe fn cuLibraryGetGlobal(
     if dptr.is_null() && bytes.is_null() {
         return Err(INVALID);
     }
-    let answer = client.session.call(OP, &LibraryGlobal { library: Id::new(id), name })?;
+    let answer = client.session.call(
+        OP,
+        &LibraryGlobal {
+            library: Id::new(id),
+            name,
+        },
+    )?;
     // SAFETY: the application's pointers.
     unsafe { put_global(client, OP, &answer, id, dptr, bytes) }
 }
@@ -208,7 +242,10 @@ fn known_kernel(kernel: *mut c_void) -> Result<(u32, Arc<Kernel>)> {
     let client = client()?;
     let id = handle::<KernelKind>(client, kernel)?;
     let modules = client.modules.hold();
-    let known = modules.kernels.get(&id).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    let known = modules
+        .kernels
+        .get(&id)
+        .ok_or(Status::ERROR_INVALID_HANDLE)?;
     Ok((known.library, Arc::clone(&known.kernel)))
 }
 
@@ -216,7 +253,10 @@ fn known_kernel(kernel: *mut c_void) -> Result<(u32, Arc<Kernel>)> {
 pub(super) fn kernel_function(client: &'static Client, kernel: u32) -> Result<u32> {
     let context = client.working_context()?;
     let mut modules = client.modules.hold();
-    let known = modules.kernels.get_mut(&kernel).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    let known = modules
+        .kernels
+        .get_mut(&kernel)
+        .ok_or(Status::ERROR_INVALID_HANDLE)?;
     if let Some(function) = known.functions.get(&context) {
         return Ok(*function);
     }
@@ -229,8 +269,13 @@ pub(super) fn kernel_function(client: &'static Client, kernel: u32) -> Result<u3
         context,
     };
     modules.functions.insert(function, twin);
-    let body = KernelFunction { id: Id::new(function), kernel: Id::new(kernel) };
-    client.session.post(const { Opcode::of("cuKernelGetFunction") }, &body)?;
+    let body = KernelFunction {
+        id: Id::new(function),
+        kernel: Id::new(kernel),
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuKernelGetFunction") }, &body)?;
     Ok(function)
 }
 

@@ -27,7 +27,9 @@ pub(super) fn allocate(
     }
     let mut memory = client.memory.hold();
     let mut steps = Vec::new();
-    let allocated = memory.allocator.allocate(size as u64, context, pool, stream, &mut steps);
+    let allocated = memory
+        .allocator
+        .allocate(size as u64, context, pool, stream, &mut steps);
     // Steps are due even where they did not lead to an allocation.
     carry_out(client, &steps)?;
     let allocation = allocated?;
@@ -64,7 +66,9 @@ pub(crate) unsafe fn cuMemAllocPitch_v2(
         .checked_next_multiple_of(PITCH)
         .filter(|pitch| *pitch > 0 && height > 0)
         .ok_or(INVALID)?;
-    let size = pitch.checked_mul(height).ok_or(Status::ERROR_OUT_OF_MEMORY)?;
+    let size = pitch
+        .checked_mul(height)
+        .ok_or(Status::ERROR_OUT_OF_MEMORY)?;
     let allocation = allocate(client, size, 0, None)?;
     // SAFETY: the application's pointers.
     unsafe {
@@ -107,7 +111,10 @@ pub(crate) unsafe fn cuMemGetAddressRange_v2(
 /// The allocation, mapping or variable [start, end) that holds `address`.
 pub(super) fn range_of(memory: &crate::shadow::memory::Memory, address: u64) -> Option<(u64, u64)> {
     use crate::copy::Lookup;
-    let mapped = memory.vmm.mapping_of(address).map(|(at, mapped)| (at, at + mapped.size));
+    let mapped = memory
+        .vmm
+        .mapping_of(address)
+        .map(|(at, mapped)| (at, at + mapped.size));
     mapped.or_else(|| memory.device_range(address))
 }
 

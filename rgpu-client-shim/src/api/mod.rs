@@ -85,7 +85,10 @@ unsafe fn put_opt<T>(place: *mut T, value: T) {
 /// # Safety
 /// A non-null `place` has `len` writable bytes.
 unsafe fn put_text(place: *mut c_void, len: i32, text: &str) -> Result {
-    let len = usize::try_from(len).ok().filter(|len| *len > 0).ok_or(INVALID)?;
+    let len = usize::try_from(len)
+        .ok()
+        .filter(|len| *len > 0)
+        .ok_or(INVALID)?;
     if place.is_null() {
         return Err(INVALID);
     }
@@ -141,7 +144,11 @@ fn stream(client: &'static Client, value: *mut c_void) -> Result<u32> {
 
 /// The default stream of the entry point.
 fn default_stream() -> u32 {
-    if crate::thread::own_default_stream() { PER_THREAD } else { LEGACY }
+    if crate::thread::own_default_stream() {
+        PER_THREAD
+    } else {
+        LEGACY
+    }
 }
 
 /// What a `CUfunction` parameter names: cudart passes `CUkernel` there too.
@@ -171,15 +178,14 @@ pub(crate) fn function(client: &'static Client, value: *mut c_void) -> Result<u3
 }
 
 /// What a handle parameter of a derived row is once defaults and stand-ins are resolved.
-pub(crate) fn resolve<K: Named>(client: &'static Client, value: *mut c_void) -> Result<*mut c_void> {
+pub(crate) fn resolve<K: Named>(
+    client: &'static Client,
+    value: *mut c_void,
+) -> Result<*mut c_void> {
     use rgpu_proto::handle::HandleKind;
     match K::KIND {
-        HandleKind::Stream => {
-            stream(client, value).map(|id| Id::<Stream>::new(id).to_c())
-        }
-        HandleKind::Function => {
-            function(client, value).map(|id| Id::<Function>::new(id).to_c())
-        }
+        HandleKind::Stream => stream(client, value).map(|id| Id::<Stream>::new(id).to_c()),
+        HandleKind::Function => function(client, value).map(|id| Id::<Function>::new(id).to_c()),
         _ => Ok(value),
     }
 }
@@ -192,10 +198,14 @@ fn carry_out(client: &'static Client, steps: &[crate::allocator::Step]) -> Resul
     for step in steps {
         match *step {
             Step::Back(address, size) => {
-                client.session.post(Opcode::MEMORY_BACK, &Back { address, size })?;
+                client
+                    .session
+                    .post(Opcode::MEMORY_BACK, &Back { address, size })?;
             }
             Step::Unback(address, size) => {
-                client.session.post(Opcode::MEMORY_UNBACK, &Unback { address, size })?;
+                client
+                    .session
+                    .post(Opcode::MEMORY_UNBACK, &Unback { address, size })?;
             }
             Step::Fence => client.session.post(Opcode::FENCE, &())?,
         }
@@ -204,7 +214,11 @@ fn carry_out(client: &'static Client, steps: &[crate::allocator::Step]) -> Resul
 }
 
 /// Runs a wait for `stream` (or all) and frees what was freed in it before.
-fn settle_after(client: &'static Client, stream: Option<u32>, wait: impl FnOnce() -> Result) -> Result {
+fn settle_after(
+    client: &'static Client,
+    stream: Option<u32>,
+    wait: impl FnOnce() -> Result,
+) -> Result {
     let before = client.memory.hold().allocator.stream_frees();
     wait()?;
     let mut memory = client.memory.hold();

@@ -72,12 +72,15 @@ impl JitOptions {
                 }
                 // The value of a number lies in the low half of its pointer.
                 option if NUMBERS.contains(&option) => {
-                    read.numbers.push((option, value as u64 & u64::from(u32::MAX)));
+                    read.numbers
+                        .push((option, value as u64 & u64::from(u32::MAX)));
                 }
                 _ => {}
             }
         }
-        read.error_log = error_at.filter(|at| *at != 0 && error_size > 0).map(|at| (at, error_size));
+        read.error_log = error_at
+            .filter(|at| *at != 0 && error_size > 0)
+            .map(|at| (at, error_size));
         Ok(read)
     }
 
@@ -133,7 +136,9 @@ unsafe fn image_bytes(client: &'static Client, image: *const c_void) -> Result<V
 /// parts, to be linked.
 fn trim(main: &[u8], parts: &[&[u8]], device: Capability) -> Result<Vec<u8>> {
     let failed = |error: Error| image_status(&error);
-    let trimmed = Fatbin::parse(main).map_err(failed)?.trim(device, Sass::Accepted);
+    let trimmed = Fatbin::parse(main)
+        .map_err(failed)?
+        .trim(device, Sass::Accepted);
     if parts.is_empty() || !matches!(trimmed, Err(Error::NoImage(_))) {
         return trimmed.map_err(failed);
     }
@@ -197,35 +202,44 @@ fn offer(client: &'static Client, load: Load, bytes: &[u8]) -> Result<(Status, L
     let inline: &[u8] = if load.inline { bytes } else { &[] };
     let body = wire::to_bytes(&load);
     let here = Origin::here();
-    let answer = client.session.ask_fully(Opcode::MODULE_LOAD, here, &[&body, inline])?;
+    let answer = client
+        .session
+        .ask_fully(Opcode::MODULE_LOAD, here, &[&body, inline])?;
     STATS.module_bytes.add(inline.len() as u64);
     let loaded = read_loaded(client, Opcode::MODULE_LOAD, &answer)?;
     if loaded.state == LoadState::Loaded {
         return Ok((answer.status, loaded));
     }
     STATS.module_bytes.add(bytes.len() as u64);
-    let answer = client.session.upload(Opcode::MODULE_UPLOAD, &Upload { load }, bytes)?;
-    Ok((answer.status, read_loaded(client, Opcode::MODULE_UPLOAD, &answer)?))
+    let answer = client
+        .session
+        .upload(Opcode::MODULE_UPLOAD, &Upload { load }, bytes)?;
+    Ok((
+        answer.status,
+        read_loaded(client, Opcode::MODULE_UPLOAD, &answer)?,
+    ))
 }
 
 /// An answer that failed before anything was loaded has no body.
 fn read_loaded(client: &'static Client, op: Opcode, answer: &Answer) -> Result<Loaded> {
     if answer.body.is_empty() {
-        let nothing =
-            Loaded { state: LoadState::Loaded, kernels: Vec::new(), log: String::new() };
+        let nothing = Loaded {
+            state: LoadState::Loaded,
+            kernels: Vec::new(),
+            log: String::new(),
+        };
         return answer.status.ok().map(|()| nothing.clone()).or(Ok(nothing));
     }
     wire::from_bytes(&answer.body).map_err(|error| client.session.broken(op, &error))
 }
 
 /// Keeps what a load has brought.
-pub(super) fn keep(
-    client: &'static Client,
-    context: u32,
-    kernels: &[KernelInfo],
-) -> Result<Image> {
+pub(super) fn keep(client: &'static Client, context: u32, kernels: &[KernelInfo]) -> Result<Image> {
     Image::new(context, kernels).ok_or_else(|| {
-        let error = wire::DecodeError::Invalid { what: "kernel", value: kernels.len() as u64 };
+        let error = wire::DecodeError::Invalid {
+            what: "kernel",
+            value: kernels.len() as u64,
+        };
         client.session.broken(Opcode::MODULE_LOAD, &error)
     })
 }
@@ -300,7 +314,11 @@ pub(super) fn read_file(name: &std::ffi::CStr) -> Result<Vec<u8>> {
         Some(ImageKind::Wrapper) | None => false,
     };
     bytes.push(0);
-    if complete { Ok(bytes) } else { Err(Status::ERROR_INVALID_IMAGE) }
+    if complete {
+        Ok(bytes)
+    } else {
+        Err(Status::ERROR_INVALID_IMAGE)
+    }
 }
 
 pub(crate) unsafe fn cuModuleUnload(hmod: *mut c_void) -> Result {
@@ -318,7 +336,10 @@ pub(crate) unsafe fn cuModuleUnload(hmod: *mut c_void) -> Result {
 /// The function at a position of a module's kernels: its handle, made at first use.
 fn function_at(client: &'static Client, module: u32, at: usize) -> Result<u32> {
     let mut modules = client.modules.hold();
-    let image = modules.modules.get_mut(&module).ok_or(Status::ERROR_INVALID_HANDLE)?;
+    let image = modules
+        .modules
+        .get_mut(&module)
+        .ok_or(Status::ERROR_INVALID_HANDLE)?;
     if let Some(id) = image.handles.get(&at) {
         return Ok(*id);
     }
@@ -326,11 +347,23 @@ fn function_at(client: &'static Client, module: u32, at: usize) -> Result<u32> {
     let id = client.mint();
     image.handles.insert(at, id);
     let name = kernel.name.to_string_lossy().into_owned();
-    modules
-        .functions
-        .insert(id, KnownFunction { kernel, module, of_kernel: 0, context });
-    let body = GetFunction { id: Id::new(id), module: Id::new(module), name };
-    client.session.post(const { Opcode::of("cuModuleGetFunction") }, &body)?;
+    modules.functions.insert(
+        id,
+        KnownFunction {
+            kernel,
+            module,
+            of_kernel: 0,
+            context,
+        },
+    );
+    let body = GetFunction {
+        id: Id::new(id),
+        module: Id::new(module),
+        name,
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuModuleGetFunction") }, &body)?;
     Ok(id)
 }
 
@@ -348,7 +381,10 @@ pub(crate) unsafe fn cuModuleGetFunction(
     }
     let at = {
         let modules = client.modules.hold();
-        let image = modules.modules.get(&module).ok_or(Status::ERROR_INVALID_HANDLE)?;
+        let image = modules
+            .modules
+            .get(&module)
+            .ok_or(Status::ERROR_INVALID_HANDLE)?;
         image.find(name).ok_or(Status::ERROR_NOT_FOUND)?
     };
     let id = function_at(client, module, at)?;
@@ -359,7 +395,12 @@ pub(crate) unsafe fn cuModuleGetFunction(
 pub(crate) unsafe fn cuModuleGetFunctionCount(count: *mut u32, module: *mut c_void) -> Result {
     let client = client()?;
     let id = handle::<Module>(client, module)?;
-    let known = client.modules.hold().modules.get(&id).map(|image| image.kernels.len());
+    let known = client
+        .modules
+        .hold()
+        .modules
+        .get(&id)
+        .map(|image| image.kernels.len());
     // SAFETY: the application's pointer.
     unsafe { put(count, known.ok_or(Status::ERROR_INVALID_HANDLE)? as u32) }
 }
@@ -371,7 +412,12 @@ pub(crate) unsafe fn cuModuleEnumerateFunctions(
 ) -> Result {
     let client = client()?;
     let id = handle::<Module>(client, module)?;
-    let known = client.modules.hold().modules.get(&id).map(|image| image.kernels.len());
+    let known = client
+        .modules
+        .hold()
+        .modules
+        .get(&id)
+        .map(|image| image.kernels.len());
     let known = known.ok_or(Status::ERROR_INVALID_HANDLE)?;
     if functions.is_null() {
         return Err(INVALID);
@@ -399,10 +445,14 @@ pub(super) unsafe fn put_global(
     let global: Global =
         wire::from_bytes(answer).map_err(|error| client.session.broken(op, &error))?;
     let context = crate::thread::current_context();
-    client
-        .memory
-        .hold()
-        .add_global(global.address, KnownGlobal { size: global.size, owner, context });
+    client.memory.hold().add_global(
+        global.address,
+        KnownGlobal {
+            size: global.size,
+            owner,
+            context,
+        },
+    );
     // SAFETY: the caller's promise; each may be left out.
     unsafe {
         put_opt(dptr, global.address);
@@ -425,7 +475,13 @@ pub(crate) unsafe fn cuModuleGetGlobal_v2(
     if dptr.is_null() && bytes.is_null() {
         return Err(INVALID);
     }
-    let answer = client.session.call(OP, &ModuleGlobal { module: Id::new(module), name })?;
+    let answer = client.session.call(
+        OP,
+        &ModuleGlobal {
+            module: Id::new(module),
+            name,
+        },
+    )?;
     // SAFETY: the application's pointers.
     unsafe { put_global(client, OP, &answer, module, dptr, bytes) }
 }

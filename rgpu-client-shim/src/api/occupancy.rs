@@ -87,8 +87,8 @@ pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
         return Err(INVALID);
     }
     // SAFETY: the C type of this parameter is CUoccupancyB2DSize.
-    let shared_of = shared_of
-        .map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), SharedOf>(f) });
+    let shared_of =
+        shared_of.map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), SharedOf>(f) });
     let device = client.device(client.contexts.hold().get(context)?.device as i32)?;
     let func = resolve::<Function>(client, func)?;
     let mut most = 0;
@@ -101,7 +101,8 @@ pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
     let warp = device.attribute_or(WARP, 32).max(1);
     // From the largest size down, in warps; a limit that is no whole warp counts as it is.
     let down = (1..).map(|step| (most - 1) / warp * warp + warp - step * warp);
-    let sizes = std::iter::once(most).chain(down.take_while(|size| *size > 0).filter(|s| *s < most));
+    let sizes =
+        std::iter::once(most).chain(down.take_while(|size| *size > 0).filter(|s| *s < most));
     let (size, blocks) = best_block(sizes, |threads| {
         // SAFETY: the application's function, called as it says.
         let shared = shared_of.map_or(dynamic_smem_size, |of| unsafe { of(threads) });
@@ -113,7 +114,10 @@ pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
     // SAFETY: the application's pointers, not null.
     unsafe {
         put(block_size, size)?;
-        put(min_grid_size, blocks * device.attribute_or(MULTIPROCESSORS, 1))
+        put(
+            min_grid_size,
+            blocks * device.attribute_or(MULTIPROCESSORS, 1),
+        )
     }
 }
 
@@ -129,6 +133,9 @@ mod tests {
         let limited = |size: i32| Ok(if size > 512 { 1 } else { 4 });
         assert_eq!(best_block(sizes.into_iter(), limited), Ok((512, 4)));
         let failing = |_| Err(Status::ERROR_UNKNOWN);
-        assert_eq!(best_block(sizes.into_iter(), failing), Err(Status::ERROR_UNKNOWN));
+        assert_eq!(
+            best_block(sizes.into_iter(), failing),
+            Err(Status::ERROR_UNKNOWN)
+        );
     }
 }

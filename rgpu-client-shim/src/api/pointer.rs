@@ -58,11 +58,27 @@ fn known(memory: &Memory, address: u64) -> Option<Known> {
         });
     }
     let (start, end) = range_of(memory, address)?;
-    let context = memory.global_at(address).map_or(0, |(_, global)| global.context);
-    let mapping = memory.vmm.mapping_of(address).map(|(at, mapped)| (at, mapped.size));
+    let context = memory
+        .global_at(address)
+        .map_or(0, |(_, global)| global.context);
+    let mapping = memory
+        .vmm
+        .mapping_of(address)
+        .map(|(at, mapped)| (at, mapped.size));
     // A mapped address belongs to the whole reservation.
-    let (start, size) = memory.vmm.reservation_of(address).unwrap_or((start, end - start));
-    Some(Known { device: true, context, start, size, pool: 0, serial: start | 1, mapping })
+    let (start, size) = memory
+        .vmm
+        .reservation_of(address)
+        .unwrap_or((start, end - start));
+    Some(Known {
+        device: true,
+        context,
+        start,
+        size,
+        pool: 0,
+        serial: start | 1,
+        mapping,
+    })
 }
 
 impl Known {
@@ -92,9 +108,7 @@ impl Known {
             15 => Value::Flag(false),
             16 => Value::Word(3),
             // MEMPOOL_HANDLE, MAPPING_SIZE, MAPPING_BASE_ADDR, MEMORY_BLOCK_ID
-            17 if self.pool != 0 => {
-                Value::Long(Id::<Pool>::new(self.pool).to_c() as usize as u64)
-            }
+            17 if self.pool != 0 => Value::Long(Id::<Pool>::new(self.pool).to_c() as usize as u64),
             17 => Value::Long(0),
             18 => Value::Long(self.mapping.map_or(self.size, |mapping| mapping.1)),
             19 => Value::Long(self.mapping.map_or(self.start, |mapping| mapping.0)),
@@ -137,15 +151,15 @@ unsafe fn store(data: *mut c_void, value: Value) -> Result {
 
 fn lookup(client: &'static Client, address: u64) -> Option<(Known, u32)> {
     let known = known(&client.memory.hold(), address)?;
-    let ordinal = client.contexts.hold().get(known.context).map_or(0, |context| context.device);
+    let ordinal = client
+        .contexts
+        .hold()
+        .get(known.context)
+        .map_or(0, |context| context.device);
     Some((known, ordinal))
 }
 
-pub(crate) unsafe fn cuPointerGetAttribute(
-    data: *mut c_void,
-    attribute: u32,
-    ptr: u64,
-) -> Result {
+pub(crate) unsafe fn cuPointerGetAttribute(data: *mut c_void, attribute: u32, ptr: u64) -> Result {
     let client = client()?;
     if data.is_null() {
         return Err(INVALID);
@@ -169,12 +183,15 @@ pub(crate) unsafe fn cuPointerGetAttributes(
     for at in 0..num_attributes as usize {
         // SAFETY: both arrays have `num_attributes` items.
         let (attribute, place) = unsafe {
-            (attributes.add(at).read_unaligned(), data.cast::<*mut c_void>().add(at).read_unaligned())
+            (
+                attributes.add(at).read_unaligned(),
+                data.cast::<*mut c_void>().add(at).read_unaligned(),
+            )
         };
         let value = match &found {
-            Some((known, ordinal)) => {
-                known.value(attribute, ptr, *ordinal).or_else(|_| unknown_value(attribute))?
-            }
+            Some((known, ordinal)) => known
+                .value(attribute, ptr, *ordinal)
+                .or_else(|_| unknown_value(attribute))?,
             None => unknown_value(attribute)?,
         };
         // SAFETY: each place has room for its attribute.

@@ -62,7 +62,11 @@ pub(crate) unsafe fn cuMemAllocAsync(
 ) -> Result {
     let client = client()?;
     let context = client.contexts.hold().get(client.context()?)?;
-    let pool = client.memory.hold().pools.current_of(context.device as usize)?;
+    let pool = client
+        .memory
+        .hold()
+        .pools
+        .current_of(context.device as usize)?;
     allocate_in(dptr, bytesize, pool, h_stream)
 }
 
@@ -236,7 +240,10 @@ pub(crate) unsafe fn cuMemPoolSetAttribute(
     client.memory.hold().pools.set(id, attr, value)
 }
 
-pub(crate) unsafe fn cuMemPoolTrimTo(pool_handle: *mut c_void, _min_bytes_to_keep: usize) -> Result {
+pub(crate) unsafe fn cuMemPoolTrimTo(
+    pool_handle: *mut c_void,
+    _min_bytes_to_keep: usize,
+) -> Result {
     let client = client()?;
     // What is freed belongs to all pools already.
     pool(client, pool_handle).map(drop)

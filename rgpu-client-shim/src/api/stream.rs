@@ -24,9 +24,22 @@ fn create(ph_stream: *mut *mut c_void, flags: u32, priority: i32) -> Result {
     let (least, greatest) = client.hello.stream_priorities;
     let priority = priority.clamp(greatest.min(least), least.max(greatest));
     let id = client.mint();
-    let body = StreamCreate { id: Id::new(id), flags, priority };
-    client.session.post(const { Opcode::of("cuStreamCreateWithPriority") }, &body)?;
-    client.streams.hold().streams.insert(id, Known { context, flags, priority });
+    let body = StreamCreate {
+        id: Id::new(id),
+        flags,
+        priority,
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuStreamCreateWithPriority") }, &body)?;
+    client.streams.hold().streams.insert(
+        id,
+        Known {
+            context,
+            flags,
+            priority,
+        },
+    );
     // SAFETY: the application's pointer.
     unsafe { put(ph_stream, Id::<Stream>::new(id).to_c()) }
 }
@@ -67,7 +80,10 @@ pub(crate) unsafe fn cuStreamQuery(h_stream: *mut c_void) -> Result {
     let id = stream(client, h_stream)?;
     settle_after(client, Some(id), || {
         let body = StreamRef { id: Id::new(id) };
-        client.session.call(const { Opcode::of("cuStreamQuery") }, &body).map(drop)
+        client
+            .session
+            .call(const { Opcode::of("cuStreamQuery") }, &body)
+            .map(drop)
     })
 }
 
@@ -80,7 +96,10 @@ pub(crate) unsafe fn cuStreamSynchronize(h_stream: *mut c_void) -> Result {
 pub(super) fn wait_for_stream(client: &'static Client, id: u32) -> Result {
     settle_after(client, Some(id), || {
         let body = StreamRef { id: Id::new(id) };
-        client.session.call(const { Opcode::of("cuStreamSynchronize") }, &body).map(drop)
+        client
+            .session
+            .call(const { Opcode::of("cuStreamSynchronize") }, &body)
+            .map(drop)
     })
 }
 
@@ -201,8 +220,12 @@ fn call_back(h_stream: *mut c_void, call: Callee, data: *mut c_void, on_error: b
     let client = client()?;
     client.working_context()?;
     let stream = stream(client, h_stream)?;
-    let function =
-        HostFunction { stream, handle: h_stream as usize, data: data as usize, call };
+    let function = HostFunction {
+        stream,
+        handle: h_stream as usize,
+        data: data as usize,
+        call,
+    };
     client.session.post_host_function(function, on_error)
 }
 

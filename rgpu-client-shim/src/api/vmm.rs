@@ -38,7 +38,9 @@ unsafe fn check_prop(client: &'static Client, prop: *const c_void) -> Result {
 }
 
 fn physical(client: &'static Client, value: u64) -> Result<u32> {
-    let id = Id::<Physical>::from_c(value as usize as *mut c_void).ok_or(INVALID)?.0;
+    let id = Id::<Physical>::from_c(value as usize as *mut c_void)
+        .ok_or(INVALID)?
+        .0;
     match client.memory.hold().vmm.knows(id) {
         true => Ok(id),
         false => Err(INVALID),
@@ -101,8 +103,13 @@ pub(crate) unsafe fn cuMemCreate(
     carry_out(client, &steps)?;
     charged?;
     let id = client.mint();
-    let body = PhysicalCreate { id: Id::new(id), size };
-    client.session.post(const { Opcode::of("cuMemCreate") }, &body)?;
+    let body = PhysicalCreate {
+        id: Id::new(id),
+        size,
+    };
+    client
+        .session
+        .post(const { Opcode::of("cuMemCreate") }, &body)?;
     memory.vmm.created(id, size);
     // SAFETY: the application's pointer.
     unsafe { put(handle, Id::<Physical>::new(id).to_c() as usize as u64) }
@@ -115,9 +122,10 @@ pub(crate) unsafe fn cuMemRelease(handle: u64) -> Result {
     let (last, freed) = memory.vmm.release(id)?;
     memory.allocator.refund(freed);
     match last {
-        true => client
-            .session
-            .post(const { Opcode::of("cuMemRelease") }, &PhysicalRelease { id: Id::new(id) }),
+        true => client.session.post(
+            const { Opcode::of("cuMemRelease") },
+            &PhysicalRelease { id: Id::new(id) },
+        ),
         false => Ok(()),
     }
 }
@@ -147,7 +155,12 @@ pub(crate) unsafe fn cuMemMap(
     }
     let mut memory = client.memory.hold();
     memory.vmm.map(ptr, size as u64, 0, id)?;
-    let body = PhysicalMap { address: ptr, size: size as u64, offset: 0, id: Id::new(id) };
+    let body = PhysicalMap {
+        address: ptr,
+        size: size as u64,
+        offset: 0,
+        id: Id::new(id),
+    };
     client.session.post(const { Opcode::of("cuMemMap") }, &body)
 }
 
@@ -156,12 +169,16 @@ pub(crate) unsafe fn cuMemUnmap(ptr: u64, size: usize) -> Result {
     // Nothing may use the range any more; work that still does has to be over before it goes.
     let context = client.context().unwrap_or(rgpu_proto::msg::PRIMARY_CONTEXT);
     let origin = crate::session::Origin::within(context);
-    client.session.ask(const { Opcode::of("cuCtxSynchronize") }, origin, &[])?;
+    client
+        .session
+        .ask(const { Opcode::of("cuCtxSynchronize") }, origin, &[])?;
     let mut memory = client.memory.hold();
     let (mappings, freed) = memory.vmm.unmap(ptr, size as u64)?;
     memory.allocator.refund(freed);
     for (address, size) in mappings {
-        client.session.post(const { Opcode::of("cuMemUnmap") }, &Unmap { address, size })?;
+        client
+            .session
+            .post(const { Opcode::of("cuMemUnmap") }, &Unmap { address, size })?;
     }
     Ok(())
 }
@@ -189,8 +206,14 @@ pub(crate) unsafe fn cuMemSetAccess(
         }
         let size = size as u64;
         client.memory.hold().vmm.set_access(ptr, size, desc[2])?;
-        let body = SetAccess { address: ptr, size, flags: desc[2] };
-        client.session.post(const { Opcode::of("cuMemSetAccess") }, &body)?;
+        let body = SetAccess {
+            address: ptr,
+            size,
+            flags: desc[2],
+        };
+        client
+            .session
+            .post(const { Opcode::of("cuMemSetAccess") }, &body)?;
     }
     Ok(())
 }
@@ -228,10 +251,18 @@ pub(crate) unsafe fn cuMemGetAllocationPropertiesFromHandle(
     if prop.is_null() {
         return Err(INVALID);
     }
-    let known = Prop { kind: PINNED, handle_types: 0, location: Location { kind: DEVICE, id: 0 } };
+    let known = Prop {
+        kind: PINNED,
+        handle_types: 0,
+        location: Location {
+            kind: DEVICE,
+            id: 0,
+        },
+    };
     // SAFETY: the application's structure, of which the rest is zero.
     unsafe {
-        prop.cast::<u8>().write_bytes(0, size_of::<sys::CUmemAllocationProp>());
+        prop.cast::<u8>()
+            .write_bytes(0, size_of::<sys::CUmemAllocationProp>());
         put(prop.cast(), known)
     }
 }

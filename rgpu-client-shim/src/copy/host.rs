@@ -23,7 +23,14 @@ pub(crate) struct HostBox {
 impl HostBox {
     /// `len` bytes in one row.
     pub(crate) const fn linear(at: usize, len: usize) -> Self {
-        Self { at, pitch: len, slice: len, width: len, height: 1, depth: 1 }
+        Self {
+            at,
+            pitch: len,
+            slice: len,
+            width: len,
+            height: 1,
+            depth: 1,
+        }
     }
 
     /// Bytes in all.
@@ -52,7 +59,11 @@ impl HostBox {
 
     /// Address and length of the pieces that `len` packed bytes from `offset` stand for.
     pub(crate) fn pieces(&self, offset: usize, len: usize) -> impl Iterator<Item = (usize, usize)> {
-        let this = if self.is_packed() { Self::linear(self.at, self.len()) } else { *self };
+        let this = if self.is_packed() {
+            Self::linear(self.at, self.len())
+        } else {
+            *self
+        };
         let end = (offset + len).min(this.len());
         let mut next = offset;
         std::iter::from_fn(move || {
@@ -115,13 +126,27 @@ mod tests {
 
     #[test]
     fn packed_rows_are_one_piece() {
-        let rows = HostBox { at: 100, pitch: 8, slice: 32, width: 8, height: 4, depth: 2 };
+        let rows = HostBox {
+            at: 100,
+            pitch: 8,
+            slice: 32,
+            width: 8,
+            height: 4,
+            depth: 2,
+        };
         assert_eq!(rows.pieces(3, 50).collect::<Vec<_>>(), [(103, 50)]);
     }
 
     #[test]
     fn pitched_rows_are_a_piece_each() {
-        let rows = HostBox { at: 100, pitch: 10, slice: 100, width: 4, height: 2, depth: 2 };
+        let rows = HostBox {
+            at: 100,
+            pitch: 10,
+            slice: 100,
+            width: 4,
+            height: 2,
+            depth: 2,
+        };
         let pieces: Vec<_> = rows.pieces(2, 12).collect();
         assert_eq!(pieces, [(102, 2), (110, 4), (200, 4), (210, 2)]);
         assert_eq!(rows.end(), 214);

@@ -5,8 +5,8 @@ pub(crate) mod host;
 #[cfg(test)]
 mod tests;
 
-use rgpu_proto::msg::memory::{Element, Extent, Fill, Pitched};
 use rgpu_proto::handle::{Id, Stream};
+use rgpu_proto::msg::memory::{Element, Extent, Fill, Pitched};
 use rgpu_proto::status::Status;
 
 use host::HostBox;
@@ -61,7 +61,13 @@ pub(crate) struct Operand {
 impl Operand {
     /// A plain address.
     pub(crate) const fn linear(place: Place, address: u64) -> Self {
-        Self { place, address, origin: (0, 0, 0), pitch: 0, rows: 0 }
+        Self {
+            place,
+            address,
+            origin: (0, 0, 0),
+            pitch: 0,
+            rows: 0,
+        }
     }
 }
 
@@ -79,7 +85,11 @@ pub(crate) struct Shape {
 impl Shape {
     /// One row.
     pub(crate) const fn linear(width: usize) -> Self {
-        Self { width, height: 1, depth: 1 }
+        Self {
+            width,
+            height: 1,
+            depth: 1,
+        }
     }
 
     /// Bytes in all.
@@ -98,11 +108,23 @@ pub(crate) enum Plan {
     /// Nothing to copy.
     Nothing,
     /// Host to device.
-    In { dst: Pitched, extent: Extent, src: HostBox },
+    In {
+        dst: Pitched,
+        extent: Extent,
+        src: HostBox,
+    },
     /// Device to host.
-    Out { dst: HostBox, src: Pitched, extent: Extent },
+    Out {
+        dst: HostBox,
+        src: Pitched,
+        extent: Extent,
+    },
     /// Device to device.
-    Device { dst: Pitched, src: Pitched, extent: Extent },
+    Device {
+        dst: Pitched,
+        src: Pitched,
+        extent: Extent,
+    },
     /// Host to host.
     Host { dst: HostBox, src: HostBox },
 }
@@ -110,7 +132,11 @@ pub(crate) enum Plan {
 #[derive(Debug, Clone, Copy)]
 enum End {
     Host(HostBox),
-    Device { address: u64, pitch: u64, slice: u64 },
+    Device {
+        address: u64,
+        pitch: u64,
+        slice: u64,
+    },
 }
 
 /// Decides what a copy means, or why it cannot be.
@@ -126,25 +152,77 @@ pub(crate) fn plan(
     let (dst, src) = (locate(dst, shape, memory)?, locate(src, shape, memory)?);
     Ok(match (dst, src) {
         (End::Host(dst), End::Host(src)) => Plan::Host { dst, src },
-        (End::Device { address, pitch, slice }, End::Host(src)) => {
-            let (dst, extent) = simplest(Pitched { address, pitch, slice }, shape);
+        (
+            End::Device {
+                address,
+                pitch,
+                slice,
+            },
+            End::Host(src),
+        ) => {
+            let (dst, extent) = simplest(
+                Pitched {
+                    address,
+                    pitch,
+                    slice,
+                },
+                shape,
+            );
             Plan::In { dst, extent, src }
         }
-        (End::Host(dst), End::Device { address, pitch, slice }) => {
-            let (src, extent) = simplest(Pitched { address, pitch, slice }, shape);
+        (
+            End::Host(dst),
+            End::Device {
+                address,
+                pitch,
+                slice,
+            },
+        ) => {
+            let (src, extent) = simplest(
+                Pitched {
+                    address,
+                    pitch,
+                    slice,
+                },
+                shape,
+            );
             Plan::Out { dst, src, extent }
         }
         (
-            End::Device { address, pitch, slice },
-            End::Device { address: from, pitch: from_pitch, slice: from_slice },
+            End::Device {
+                address,
+                pitch,
+                slice,
+            },
+            End::Device {
+                address: from,
+                pitch: from_pitch,
+                slice: from_slice,
+            },
         ) => {
-            let dst = Pitched { address, pitch, slice };
-            let src = Pitched { address: from, pitch: from_pitch, slice: from_slice };
+            let dst = Pitched {
+                address,
+                pitch,
+                slice,
+            };
+            let src = Pitched {
+                address: from,
+                pitch: from_pitch,
+                slice: from_slice,
+            };
             if is_packed(&dst, shape) && is_packed(&src, shape) {
                 let extent = Extent::linear((shape.width * shape.height * shape.depth) as u64);
-                Plan::Device { dst: Pitched::linear(address), src: Pitched::linear(from), extent }
+                Plan::Device {
+                    dst: Pitched::linear(address),
+                    src: Pitched::linear(from),
+                    extent,
+                }
             } else {
-                Plan::Device { dst, src, extent: extent(shape) }
+                Plan::Device {
+                    dst,
+                    src,
+                    extent: extent(shape),
+                }
             }
         }
     })
@@ -177,14 +255,21 @@ fn locate(operand: Operand, shape: Shape, memory: &impl Lookup) -> Result<End, S
     const BAD: Status = Status::ERROR_INVALID_VALUE;
     let (x, y, z) = operand.origin;
     let row = x.checked_add(shape.width).ok_or(BAD)?;
-    let pitch = if operand.pitch == 0 { row } else { operand.pitch };
+    let pitch = if operand.pitch == 0 {
+        row
+    } else {
+        operand.pitch
+    };
     let rows = if operand.rows == 0 {
         y.checked_add(shape.height).ok_or(BAD)?
     } else {
         operand.rows
     };
     let many_rows = shape.height > 1 || shape.depth > 1;
-    if operand.address == 0 || (many_rows && pitch < row) || (shape.depth > 1 && rows < shape.height) {
+    if operand.address == 0
+        || (many_rows && pitch < row)
+        || (shape.depth > 1 && rows < shape.height)
+    {
         return Err(BAD);
     }
     let slice = pitch.checked_mul(rows).ok_or(BAD)?;
@@ -194,7 +279,11 @@ fn locate(operand: Operand, shape: Shape, memory: &impl Lookup) -> Result<End, S
         .and_then(|at| at.checked_add(x))
         .ok_or(BAD)?;
     let address = operand.address.checked_add(offset as u64).ok_or(BAD)?;
-    let place = Pitched { address, pitch: pitch as u64, slice: slice as u64 };
+    let place = Pitched {
+        address,
+        pitch: pitch as u64,
+        slice: slice as u64,
+    };
     let end = place.end(&extent(shape)).ok_or(BAD)?;
     let on_device = match operand.place {
         Place::Host => false,
@@ -215,9 +304,11 @@ fn locate(operand: Operand, shape: Shape, memory: &impl Lookup) -> Result<End, S
         }));
     }
     match memory.device_range(address) {
-        Some((_, limit)) if end <= limit => {
-            Ok(End::Device { address, pitch: place.pitch, slice: place.slice })
-        }
+        Some((_, limit)) if end <= limit => Ok(End::Device {
+            address,
+            pitch: place.pitch,
+            slice: place.slice,
+        }),
         _ => Err(BAD),
     }
 }
@@ -238,11 +329,21 @@ pub(crate) fn fill(
     let size = element as u64;
     let row = (width as u64).checked_mul(size).ok_or(BAD)?;
     let pitch = pitch as u64;
-    let place = Pitched { address: dst, pitch, slice: 0 };
-    let extent = Extent { width: row, height: height as u64, depth: 1 };
+    let place = Pitched {
+        address: dst,
+        pitch,
+        slice: 0,
+    };
+    let extent = Extent {
+        width: row,
+        height: height as u64,
+        depth: 1,
+    };
     let end = place.end(&extent).ok_or(BAD)?;
     let aligned = dst.is_multiple_of(size) && (height == 1 || pitch.is_multiple_of(size));
-    let inside = memory.device_range(dst).is_some_and(|(_, limit)| end <= limit);
+    let inside = memory
+        .device_range(dst)
+        .is_some_and(|(_, limit)| end <= limit);
     if !aligned || !inside || (height > 1 && pitch < row) {
         return Err(BAD);
     }
@@ -250,5 +351,13 @@ pub(crate) fn fill(
         true => (width as u64 * height as u64, 1, 0),
         false => (width as u64, height as u64, pitch),
     };
-    Ok(Some(Fill { dst, pitch, value, element, width, height, stream: Id::<Stream>::new(stream) }))
+    Ok(Some(Fill {
+        dst,
+        pitch,
+        value,
+        element,
+        width,
+        height,
+        stream: Id::<Stream>::new(stream),
+    }))
 }

@@ -7,7 +7,9 @@ struct OneRange;
 
 impl Lookup for OneRange {
     fn device_range(&self, address: u64) -> Option<(u64, u64)> {
-        (0x1000..0x2000).contains(&address).then_some((0x1000, 0x2000))
+        (0x1000..0x2000)
+            .contains(&address)
+            .then_some((0x1000, 0x2000))
     }
 
     fn could_be_device(&self, address: u64) -> bool {
@@ -30,7 +32,10 @@ fn linear(dst: u64, src: u64, len: usize) -> Result<Plan, Status> {
 fn addresses_tell_the_direction() {
     assert!(matches!(linear(0x1000, HOST, 16), Ok(Plan::In { .. })));
     assert!(matches!(linear(HOST, 0x1ff0, 16), Ok(Plan::Out { .. })));
-    assert!(matches!(linear(0x1000, 0x1800, 16), Ok(Plan::Device { .. })));
+    assert!(matches!(
+        linear(0x1000, 0x1800, 16),
+        Ok(Plan::Device { .. })
+    ));
     assert!(matches!(linear(HOST, HOST + 64, 16), Ok(Plan::Host { .. })));
     assert_eq!(linear(0, 0, 0), Ok(Plan::Nothing));
 }
@@ -45,12 +50,20 @@ fn a_copy_outside_its_allocation_is_refused() {
         (0, HOST, 1),
         (0x1000, 0, 1),
     ] {
-        assert_eq!(linear(dst, src, len), Err(Status::ERROR_INVALID_VALUE), "{dst:x} {src:x}");
+        assert_eq!(
+            linear(dst, src, len),
+            Err(Status::ERROR_INVALID_VALUE),
+            "{dst:x} {src:x}"
+        );
     }
     let huge = plan(
         Operand::linear(Place::Device, 0x1000),
         Operand::linear(Place::Host, HOST),
-        Shape { width: usize::MAX, height: 2, depth: 1 },
+        Shape {
+            width: usize::MAX,
+            height: 2,
+            depth: 1,
+        },
         &OneRange,
     );
     assert_eq!(huge, Err(Status::ERROR_INVALID_VALUE));
@@ -74,9 +87,20 @@ fn a_declared_place_must_be_right() {
 
 #[test]
 fn rows_with_gaps_stay_rows_and_rows_without_become_one() {
-    let dst = Operand { origin: (4, 2, 0), pitch: 64, ..Operand::linear(Place::Device, 0x1000) };
-    let src = Operand { pitch: 100, ..Operand::linear(Place::Host, HOST) };
-    let shape = Shape { width: 32, height: 5, depth: 1 };
+    let dst = Operand {
+        origin: (4, 2, 0),
+        pitch: 64,
+        ..Operand::linear(Place::Device, 0x1000)
+    };
+    let src = Operand {
+        pitch: 100,
+        ..Operand::linear(Place::Host, HOST)
+    };
+    let shape = Shape {
+        width: 32,
+        height: 5,
+        depth: 1,
+    };
     let Ok(Plan::In { dst, extent, src }) = plan(dst, src, shape, &OneRange) else {
         panic!("not a copy to the device");
     };
@@ -84,7 +108,10 @@ fn rows_with_gaps_stay_rows_and_rows_without_become_one() {
     assert_eq!((extent.width, extent.height), (32, 5));
     assert_eq!((src.at, src.pitch, src.len()), (HOST as usize, 100, 160));
 
-    let dst = Operand { pitch: 32, ..Operand::linear(Place::Device, 0x1000) };
+    let dst = Operand {
+        pitch: 32,
+        ..Operand::linear(Place::Device, 0x1000)
+    };
     let src = Operand::linear(Place::Host, HOST);
     let Ok(Plan::In { extent, .. }) = plan(dst, src, shape, &OneRange) else {
         panic!("not a copy to the device");
@@ -94,10 +121,20 @@ fn rows_with_gaps_stay_rows_and_rows_without_become_one() {
 
 #[test]
 fn a_pitch_shorter_than_the_row_is_refused() {
-    let dst = Operand { pitch: 16, ..Operand::linear(Place::Device, 0x1000) };
+    let dst = Operand {
+        pitch: 16,
+        ..Operand::linear(Place::Device, 0x1000)
+    };
     let src = Operand::linear(Place::Host, HOST);
-    let shape = Shape { width: 32, height: 2, depth: 1 };
-    assert_eq!(plan(dst, src, shape, &OneRange), Err(Status::ERROR_INVALID_VALUE));
+    let shape = Shape {
+        width: 32,
+        height: 2,
+        depth: 1,
+    };
+    assert_eq!(
+        plan(dst, src, shape, &OneRange),
+        Err(Status::ERROR_INVALID_VALUE)
+    );
     let shape = Shape { height: 1, ..shape };
     assert!(plan(dst, src, shape, &OneRange).is_ok());
 }
@@ -111,24 +148,42 @@ fn slices_are_counted_in_rows() {
         ..Operand::linear(Place::Device, 0x1000)
     };
     let dst = Operand::linear(Place::Host, HOST);
-    let shape = Shape { width: 8, height: 2, depth: 3 };
+    let shape = Shape {
+        width: 8,
+        height: 2,
+        depth: 3,
+    };
     let Ok(Plan::Out { src, extent, .. }) = plan(dst, src, shape, &OneRange) else {
         panic!("not a copy to the host");
     };
-    assert_eq!((src.address, src.pitch, src.slice), (0x1000 + 64 + 16, 16, 64));
-    assert_eq!(extent, Extent { width: 8, height: 2, depth: 3 });
+    assert_eq!(
+        (src.address, src.pitch, src.slice),
+        (0x1000 + 64 + 16, 16, 64)
+    );
+    assert_eq!(
+        extent,
+        Extent {
+            width: 8,
+            height: 2,
+            depth: 3
+        }
+    );
 }
 
 #[test]
 fn fills_are_checked() {
-    let try_fill = |dst, pitch, element, size| {
-        fill(dst, pitch, (7, element), size, 1, &OneRange)
-    };
-    let one = try_fill(0x1000, 0, Element::Word, (16, 1)).unwrap().unwrap();
+    let try_fill = |dst, pitch, element, size| fill(dst, pitch, (7, element), size, 1, &OneRange);
+    let one = try_fill(0x1000, 0, Element::Word, (16, 1))
+        .unwrap()
+        .unwrap();
     assert_eq!((one.width, one.height, one.stream.0), (16, 1, 1));
-    let packed = try_fill(0x1000, 8, Element::Short, (4, 3)).unwrap().unwrap();
+    let packed = try_fill(0x1000, 8, Element::Short, (4, 3))
+        .unwrap()
+        .unwrap();
     assert_eq!((packed.width, packed.height), (12, 1));
-    let rows = try_fill(0x1000, 16, Element::Byte, (4, 3)).unwrap().unwrap();
+    let rows = try_fill(0x1000, 16, Element::Byte, (4, 3))
+        .unwrap()
+        .unwrap();
     assert_eq!((rows.width, rows.height, rows.pitch), (4, 3, 16));
     assert_eq!(try_fill(0x1000, 0, Element::Byte, (0, 1)), Ok(None));
     for (dst, pitch, element, size) in [
@@ -138,6 +193,9 @@ fn fills_are_checked() {
         (0x1000, 2, Element::Byte, (4, 2)),
         (0x9000, 0, Element::Byte, (1, 1)),
     ] {
-        assert_eq!(try_fill(dst, pitch, element, size), Err(Status::ERROR_INVALID_VALUE));
+        assert_eq!(
+            try_fill(dst, pitch, element, size),
+            Err(Status::ERROR_INVALID_VALUE)
+        );
     }
 }

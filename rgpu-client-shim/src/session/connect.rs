@@ -22,7 +22,8 @@ pub(crate) fn open(address: &str, memory: u64) -> Result<(Connection, ServerHell
     let url: Url = address.parse().map_err(|error| format!("{error}"))?;
     let connection = rgpu_transport::connect(&url, CONNECT)
         .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;
-    greet(connection, &client_hello(memory)).map_err(|reason| format!("no GPU from {url}: {reason}"))
+    greet(connection, &client_hello(memory))
+        .map_err(|reason| format!("no GPU from {url}: {reason}"))
 }
 
 fn in_words(error: &io::Error) -> String {
@@ -57,8 +58,10 @@ fn host_name() -> String {
     let mut name = [0_u8; 256];
     // SAFETY: the buffer is live and its length is passed; its last byte stays 0.
     unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
-    std::ffi::CStr::from_bytes_until_nul(&name)
-        .map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+    std::ffi::CStr::from_bytes_until_nul(&name).map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// The handshake over a fresh connection.
@@ -123,7 +126,10 @@ fn check(server: &ServerHello) -> Result<(), String> {
         return Err("the server has no GPU".into());
     }
     if server.version < OLDEST_VERSION || server.version > VERSION {
-        return Err(format!("the server chose protocol version {}, which was not offered", server.version));
+        return Err(format!(
+            "the server chose protocol version {}, which was not offered",
+            server.version
+        ));
     }
     if !granularity.is_power_of_two()
         || granularity < 4096
@@ -146,7 +152,10 @@ mod tests {
     fn nobody_at_the_address_is_said_in_words() {
         let since = Instant::now();
         let error = open("tcp://127.0.0.1:1", 0).expect_err("nobody listens there");
-        assert!(error.contains("tcp://127.0.0.1:1") && error.contains("refused"), "{error}");
+        assert!(
+            error.contains("tcp://127.0.0.1:1") && error.contains("refused"),
+            "{error}"
+        );
         let error = open("unix:/no/such/socket", 0).expect_err("nothing there");
         assert!(error.contains("unix:/no/such/socket"), "{error}");
         let error = open("gpu1", 0).expect_err("no address");
@@ -166,7 +175,11 @@ mod tests {
         let error = read_answer(HelloKind::Refusal, &wire::to_bytes(&refusal), &words)
             .expect_err("refused");
         assert!(error.ends_with("upgrade the client"), "{error}");
-        let refusal = Refusal { code: RefusalCode::Memory, reason: "3 GiB left".into(), ..refusal };
+        let refusal = Refusal {
+            code: RefusalCode::Memory,
+            reason: "3 GiB left".into(),
+            ..refusal
+        };
         let error = read_answer(HelloKind::Refusal, &wire::to_bytes(&refusal), &words)
             .expect_err("refused");
         assert_eq!(error, "3 GiB left");

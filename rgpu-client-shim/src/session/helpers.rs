@@ -57,7 +57,10 @@ impl Bell {
         let mut guard = self.lock.hold();
         self.asleep.store(true, Ordering::SeqCst);
         while !self.heard() {
-            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            guard = self
+                .wake
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.store(false, Ordering::SeqCst);
     }
@@ -80,7 +83,11 @@ impl Helpers {
                 while idle < IDLE_ROUNDS {
                     // A clock, not a wait for an event: calls are sent when they are this old.
                     std::thread::sleep(AGE);
-                    idle = if session.helpers.sender.heard() { 0 } else { idle + 1 };
+                    idle = if session.helpers.sender.heard() {
+                        0
+                    } else {
+                        idle + 1
+                    };
                     // An error shows in the next call.
                     let _ = session.flush();
                 }

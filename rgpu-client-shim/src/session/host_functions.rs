@@ -63,8 +63,10 @@ impl HostFunctions {
     ) -> Result<u64, Status> {
         let mut queue = self.queue.hold();
         if !queue.started {
-            crate::thread::spawn("rgpu-host-fn", move || session.host_functions.serve(session))
-                .map_err(|_| Status::ERROR_OPERATING_SYSTEM)?;
+            crate::thread::spawn("rgpu-host-fn", move || {
+                session.host_functions.serve(session)
+            })
+            .map_err(|_| Status::ERROR_OPERATING_SYSTEM)?;
             queue.started = true;
         }
         queue.last_token += 1;
@@ -82,7 +84,10 @@ impl HostFunctions {
     /// Whether functions have not returned: in `stream`, or in any where that is `None`.
     pub(crate) fn any_in(&self, stream: Option<u32>) -> bool {
         let queue = self.queue.hold();
-        queue.waiting.values().any(|function| stream.is_none_or(|stream| function.stream == stream))
+        queue
+            .waiting
+            .values()
+            .any(|function| stream.is_none_or(|stream| function.stream == stream))
     }
 
     /// The thread that calls them.
@@ -103,7 +108,10 @@ impl HostFunctions {
             if let Some((token, status)) = queue.due.pop_front() {
                 return (token, status, queue.waiting.get(&token).copied());
             }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .wake
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

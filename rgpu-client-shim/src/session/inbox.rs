@@ -52,12 +52,24 @@ pub(super) struct Pending {
 impl Pending {
     /// A call that its thread waits for.
     pub(super) const fn waited(target: Option<HostBox>) -> Self {
-        Self { detached: None, target, received: 0, answer: None, done: false }
+        Self {
+            detached: None,
+            target,
+            received: 0,
+            answer: None,
+            done: false,
+        }
     }
 
     /// A copy that nobody waits for.
     pub(super) const fn detached(target: HostBox, stream: u32) -> Self {
-        Self { detached: Some(stream), target: Some(target), received: 0, answer: None, done: false }
+        Self {
+            detached: Some(stream),
+            target: Some(target),
+            received: 0,
+            answer: None,
+            done: false,
+        }
     }
 }
 
@@ -84,7 +96,9 @@ pub(super) struct Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("incoming", &self.incoming).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,7 +131,11 @@ impl State {
 
 impl Inbox {
     pub(super) fn new(receiver: Receiver, credit: u64) -> Self {
-        let reader = Reader { receiver, incoming: Incoming::default(), scratch: Vec::new() };
+        let reader = Reader {
+            receiver,
+            incoming: Incoming::default(),
+            scratch: Vec::new(),
+        };
         Self {
             state: Mutex::new(State {
                 reader: Some(reader),
@@ -156,7 +174,9 @@ impl Inbox {
             return Vec::new();
         }
         let touching = |pending: &Pending| {
-            pending.detached.filter(|_| pending.target.is_some_and(|target| target.touches(at, end)))
+            pending
+                .detached
+                .filter(|_| pending.target.is_some_and(|target| target.touches(at, end)))
         };
         let mut streams: Vec<u32> = state.pending.values().filter_map(touching).collect();
         streams.sort_unstable();
@@ -185,7 +205,9 @@ impl Inbox {
         while reader.receiver.wait_ready(Some(Duration::ZERO)).ok()? {
             let (header, body) = reader.frame_with_body().ok()?;
             if header.op == Opcode::GOODBYE {
-                return wire::from_bytes::<Goodbye>(&body).ok().map(|words| words.reason);
+                return wire::from_bytes::<Goodbye>(&body)
+                    .ok()
+                    .map(|words| words.reason);
             }
         }
         None
@@ -217,10 +239,12 @@ impl Reader {
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Fatal> {
         STATS.bytes_received.add(bytes.len() as u64);
-        self.receiver.receive(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the connection was closed".into(),
-            _ => error.to_string(),
-        })
+        self.receiver
+            .receive(bytes)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the connection was closed".into(),
+                _ => error.to_string(),
+            })
     }
 
     /// Polls for a while: whether something has come.
@@ -228,7 +252,11 @@ impl Reader {
         let until = Instant::now() + POLL;
         loop {
             // An error shows again in the read that follows.
-            if self.receiver.wait_ready(Some(Duration::ZERO)).unwrap_or(true) {
+            if self
+                .receiver
+                .wait_ready(Some(Duration::ZERO))
+                .unwrap_or(true)
+            {
                 return true;
             }
             if Instant::now() >= until {
@@ -277,7 +305,11 @@ impl Session {
                 state = self.inbox.state.hold();
             } else {
                 state.asleep += 1;
-                state = self.inbox.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .inbox
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 state.asleep -= 1;
             }
         }
@@ -342,7 +374,10 @@ impl Session {
         let header = reader.header()?;
         // A frame cannot refer to one that is numbered later than now.
         let sent = self.outbox_last();
-        reader.incoming.accept(&header, sent).map_err(|error| error.to_string())?;
+        reader
+            .incoming
+            .accept(&header, sent)
+            .map_err(|error| error.to_string())?;
         self.seen.store(reader.incoming.last(), Ordering::Relaxed);
         if header.op == Opcode::DATA {
             return self.read_data(reader, &header);
@@ -356,7 +391,9 @@ impl Session {
 
     /// Frames numbered so far, without waiting for a thread that is sending: it may wait for us to read.
     fn outbox_last(&self) -> u64 {
-        self.outbox.try_lock().map_or(u64::MAX, |outbox| outbox.last())
+        self.outbox
+            .try_lock()
+            .map_or(u64::MAX, |outbox| outbox.last())
     }
 
     fn read_reply(&self, header: &Header, body: &[u8]) -> Result<(), Fatal> {
@@ -373,12 +410,20 @@ impl Session {
             && !more
         {
             if rest.len() != target.len() {
-                return Err(format!("{} bytes for a copy of {}", rest.len(), target.len()));
+                return Err(format!(
+                    "{} bytes for a copy of {}",
+                    rest.len(),
+                    target.len()
+                ));
             }
             // SAFETY: the application passed this memory to be written by a copy that is not over yet.
             unsafe { target.scatter(0, rest) };
         }
-        let answer = Answer { status: Status(head.status), body: rest.to_vec(), short: false };
+        let answer = Answer {
+            status: Status(head.status),
+            body: rest.to_vec(),
+            short: false,
+        };
         self.with_pending(header, |pending| pending.answer = Some(answer))?;
         if more { Ok(()) } else { self.complete(header) }
     }
@@ -386,16 +431,24 @@ impl Session {
     fn read_data(&self, reader: &mut Reader, header: &Header) -> Result<(), Fatal> {
         let (target, offset) =
             self.with_pending(header, |pending| (pending.target, pending.received))?;
-        let target = target.ok_or_else(|| format!("data for call {}, which takes none", header.re))?;
+        let target =
+            target.ok_or_else(|| format!("data for call {}, which takes none", header.re))?;
         let len = header.len as usize;
         if len > target.len() - offset {
-            return Err(format!("more data than the {} bytes asked for", target.len()));
+            return Err(format!(
+                "more data than the {} bytes asked for",
+                target.len()
+            ));
         }
         if len > 0 {
             reader.fill_box(&target, offset, len)?;
         }
         self.with_pending(header, |pending| pending.received += len)?;
-        if header.flags.has(Flags::LAST) { self.complete(header) } else { Ok(()) }
+        if header.flags.has(Flags::LAST) {
+            self.complete(header)
+        } else {
+            Ok(())
+        }
     }
 
     fn with_pending<T>(
@@ -406,7 +459,10 @@ impl Session {
         let mut state = self.inbox.state.hold();
         match state.pending.get_mut(&header.re) {
             Some(pending) => Ok(look(pending)),
-            None => Err(format!("{} answers call {}, which expects nothing", header.op, header.re)),
+            None => Err(format!(
+                "{} answers call {}, which expects nothing",
+                header.op, header.re
+            )),
         }
     }
 
@@ -416,7 +472,10 @@ impl Session {
             return Err(format!("call {} is over", header.re));
         };
         let received = pending.received;
-        let wanted = pending.target.filter(|_| header.op == Opcode::DATA).map_or(0, |t| t.len());
+        let wanted = pending
+            .target
+            .filter(|_| header.op == Opcode::DATA)
+            .map_or(0, |t| t.len());
         let Some(answer) = &mut pending.answer else {
             return Err(format!("call {} ends without an answer", header.re));
         };
@@ -473,7 +532,11 @@ unsafe extern "C" {
 
 /// Prints what a kernel printed, after what the application has printed so far.
 fn print(output: &Output) {
-    let fd = if output.fd == 2 { libc::STDERR_FILENO } else { libc::STDOUT_FILENO };
+    let fd = if output.fd == 2 {
+        libc::STDERR_FILENO
+    } else {
+        libc::STDOUT_FILENO
+    };
     // SAFETY: `stdout` is C's own and lives as long as the process. (Flushing every stream would wait for a
     // thread that reads from one.)
     unsafe { libc::fflush(stdout) };

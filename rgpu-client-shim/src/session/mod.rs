@@ -66,7 +66,9 @@ pub(crate) struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,12 +84,18 @@ pub(crate) struct Origin {
 impl Origin {
     /// The calling thread.
     pub(crate) fn here() -> Self {
-        Self { context: crate::thread::current_context(), lane: crate::thread::lane() }
+        Self {
+            context: crate::thread::current_context(),
+            lane: crate::thread::lane(),
+        }
     }
 
     /// The calling thread, in another context.
     pub(crate) fn within(context: u32) -> Self {
-        Self { context, lane: crate::thread::lane() }
+        Self {
+            context,
+            lane: crate::thread::lane(),
+        }
     }
 }
 
@@ -203,7 +211,11 @@ impl Session {
             };
         }
         self.helpers.receive_soon(self);
-        if self.sync { self.settle(Origin::here()) } else { Ok(()) }
+        if self.sync {
+            self.settle(Origin::here())
+        } else {
+            Ok(())
+        }
     }
 
     /// Copies the application's memory to the device: `body` says where to, `source` what.
@@ -222,7 +234,11 @@ impl Session {
         }
         self.usable()?;
         self.send_bulk(op, Flags::default(), origin, &body, source, None)?;
-        if self.sync { self.settle(origin) } else { Ok(()) }
+        if self.sync {
+            self.settle(origin)
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends a call with bulk data and waits for its answer, whatever its status.
@@ -269,8 +285,15 @@ impl Session {
             // SAFETY: the application (or our caller) lends these rows until the call returns.
             let chunk = unsafe { source.gather(offset, len, &mut scratch) };
             offset += len;
-            let flags = if offset == source.len() { Flags::LAST } else { Flags::default() };
-            let frame = Outgoing { re: seq, ..self.frame(Opcode::DATA, flags, origin) };
+            let flags = if offset == source.len() {
+                Flags::LAST
+            } else {
+                Flags::default()
+            };
+            let frame = Outgoing {
+                re: seq,
+                ..self.frame(Opcode::DATA, flags, origin)
+            };
             let sent = outbox.send(frame, &chunk);
             self.lost_unless(sent)?;
         }
@@ -297,7 +320,10 @@ impl Session {
     /// Tells the server something at once, whatever state the session is in.
     fn tell(&'static self, op: Opcode, body: &impl Encode) {
         let body = wire::to_bytes(body);
-        let origin = Origin { context: 0, lane: 0 };
+        let origin = Origin {
+            context: 0,
+            lane: 0,
+        };
         let mut outbox = self.outbox.hold();
         outbox.put(self.frame(op, Flags::default(), origin), &[&body]);
         let sent = outbox.flush();
@@ -318,7 +344,11 @@ impl Session {
         self.inbox.host_function_due();
         self.post(
             const { Opcode::of("cuLaunchHostFunc") },
-            &HostFunc { token, stream, on_error },
+            &HostFunc {
+                token,
+                stream,
+                on_error,
+            },
         )?;
         self.helpers.receive_soon(self);
         Ok(())
@@ -332,7 +362,12 @@ impl Session {
 
     fn frame(&self, op: Opcode, flags: Flags, origin: Origin) -> Outgoing {
         let re = self.seen.load(Ordering::Relaxed);
-        Outgoing { op, flags, re, origin }
+        Outgoing {
+            op,
+            flags,
+            re,
+            origin,
+        }
     }
 
     /// Waits for the answer of call `seq`.
@@ -359,12 +394,9 @@ impl Session {
     /// Remembers an error of a call that nobody waited for.
     fn defer(&self, op: Opcode, status: Status) {
         crate::log::debug(format_args!("{op} failed with {}", status.0));
-        let first = self.deferred.compare_exchange(
-            0,
-            status.0,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let first =
+            self.deferred
+                .compare_exchange(0, status.0, Ordering::Relaxed, Ordering::Relaxed);
         // The first one is reported; a sticky one hides all others anyway.
         if first.is_err() && status.is_sticky() {
             self.deferred.store(status.0, Ordering::Relaxed);
@@ -373,8 +405,9 @@ impl Session {
 
     fn poison(&self, status: Status) {
         // The first sticky error stays.
-        let _ =
-            self.poison.compare_exchange(0, status.0, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self
+            .poison
+            .compare_exchange(0, status.0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The answer to a call did not decode.
@@ -416,9 +449,17 @@ impl Session {
     pub(crate) fn finish(&self) {
         self.inbox.die();
         if let Ok(mut outbox) = self.outbox.try_lock() {
-            let body = wire::to_bytes(&Goodbye { reason: "the program ended".into() });
-            let origin = Origin { context: 0, lane: 0 };
-            outbox.put(self.frame(Opcode::GOODBYE, Flags::default(), origin), &[&body]);
+            let body = wire::to_bytes(&Goodbye {
+                reason: "the program ended".into(),
+            });
+            let origin = Origin {
+                context: 0,
+                lane: 0,
+            };
+            outbox.put(
+                self.frame(Opcode::GOODBYE, Flags::default(), origin),
+                &[&body],
+            );
             // The server notices a closed connection as well.
             let _ = outbox.flush();
         }

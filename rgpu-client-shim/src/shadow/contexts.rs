@@ -39,7 +39,13 @@ pub(crate) struct Contexts {
 
 impl Context {
     const fn new(device: u32, flags: u32, references: u32) -> Self {
-        Self { device, flags, cache: 0, banks: 0, references }
+        Self {
+            device,
+            flags,
+            cache: 0,
+            banks: 0,
+            references,
+        }
     }
 }
 
@@ -47,8 +53,9 @@ impl Contexts {
     /// The primary contexts of `devices` devices, none retained.
     pub(crate) fn new(devices: usize) -> Self {
         let devices = devices as u32;
-        let known =
-            (0..devices).map(|at| (PRIMARY_CONTEXT + at, Context::new(at, 0, 0))).collect();
+        let known = (0..devices)
+            .map(|at| (PRIMARY_CONTEXT + at, Context::new(at, 0, 0)))
+            .collect();
         Self { known, devices }
     }
 
@@ -76,7 +83,10 @@ impl Contexts {
 
     /// A context.
     pub(crate) fn get(&self, id: u32) -> Result<Context, Status> {
-        self.known.get(&id).copied().ok_or(Status::ERROR_INVALID_CONTEXT)
+        self.known
+            .get(&id)
+            .copied()
+            .ok_or(Status::ERROR_INVALID_CONTEXT)
     }
 
     /// A context, to change.
@@ -86,7 +96,8 @@ impl Contexts {
 
     /// Adds a context that the client created.
     pub(crate) fn add(&mut self, id: u32, device: u32, flags: u32) {
-        self.known.insert(id, Context::new(device, flags & !MAP_HOST, 1));
+        self.known
+            .insert(id, Context::new(device, flags & !MAP_HOST, 1));
     }
 
     /// Forgets a context that the client created; primary ones cannot be destroyed.

@@ -73,7 +73,10 @@ impl DeviceShadow {
 
     /// The value of an attribute.
     pub(crate) fn attribute(&self, which: u32) -> Result<i32, Status> {
-        self.attributes.get(&which).copied().ok_or(Status::ERROR_INVALID_VALUE)
+        self.attributes
+            .get(&which)
+            .copied()
+            .ok_or(Status::ERROR_INVALID_VALUE)
     }
 
     /// The value of an attribute, or `otherwise`.
@@ -132,7 +135,13 @@ mod tests {
     #[test]
     fn a_bus_id_has_several_spellings() {
         let device = device();
-        for text in ["0000:3B:00.0", "0:3b:0.0", "3B:00.0", "00003b:3b:0", "0000:3b:00"] {
+        for text in [
+            "0000:3B:00.0",
+            "0:3b:0.0",
+            "3B:00.0",
+            "00003b:3b:0",
+            "0000:3b:00",
+        ] {
             assert_eq!(device.is_at(text), !text.starts_with("00003b"), "{text}");
         }
         assert!(!device.is_at("") && !device.is_at("x:y"));

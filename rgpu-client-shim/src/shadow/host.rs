@@ -96,7 +96,13 @@ impl HostMemory {
 
     fn insert(&mut self, at: usize, size: usize, flags: u32, owned: bool, context: u32) {
         self.serial += 1;
-        let range = HostRange { size, flags, owned, context, serial: self.serial };
+        let range = HostRange {
+            size,
+            flags,
+            owned,
+            context,
+            serial: self.serial,
+        };
         self.ranges.insert(at, range);
     }
 
@@ -113,7 +119,11 @@ impl HostMemory {
 
     /// The allocation that starts at `at`, if there is one.
     pub(crate) fn owned(&self, at: usize) -> Result<HostRange, Status> {
-        self.ranges.get(&at).copied().filter(|range| range.owned).ok_or(Status::ERROR_INVALID_VALUE)
+        self.ranges
+            .get(&at)
+            .copied()
+            .filter(|range| range.owned)
+            .ok_or(Status::ERROR_INVALID_VALUE)
     }
 
     /// Frees an allocation.
@@ -141,7 +151,10 @@ mod tests {
         // SAFETY: the allocation has 5000 bytes.
         assert_eq!(unsafe { *((at + 4999) as *const u8) }, 0);
         assert!(host.covers(at + 1, 4999) && !host.covers(at + 1, 5000));
-        assert_eq!(host.unregister(at), Err(Status::ERROR_HOST_MEMORY_NOT_REGISTERED));
+        assert_eq!(
+            host.unregister(at),
+            Err(Status::ERROR_HOST_MEMORY_NOT_REGISTERED)
+        );
         host.free(at).unwrap();
         assert_eq!(host.free(at), Err(Status::ERROR_INVALID_VALUE));
         assert_eq!(host.allocate(0, 0, 1), Err(Status::ERROR_INVALID_VALUE));
@@ -159,7 +172,10 @@ mod tests {
         }
         host.register(0x1064, 10, 0, 1).unwrap();
         host.unregister(0x1000).unwrap();
-        assert_eq!(host.unregister(0x1000), Err(Status::ERROR_HOST_MEMORY_NOT_REGISTERED));
+        assert_eq!(
+            host.unregister(0x1000),
+            Err(Status::ERROR_HOST_MEMORY_NOT_REGISTERED)
+        );
         assert_eq!(host.register(0, 10, 0, 1), Err(Status::ERROR_INVALID_VALUE));
     }
 }

@@ -97,7 +97,8 @@ impl Lookup for Memory {
             return Some((allocation.address, allocation.address + allocation.size));
         }
         self.vmm.accessible(address).or_else(|| {
-            self.global_at(address).map(|(start, global)| (start, start + global.size))
+            self.global_at(address)
+                .map(|(start, global)| (start, start + global.size))
         })
     }
 

@@ -36,10 +36,16 @@ pub(crate) struct Kernel {
 impl Kernel {
     fn new(info: &KernelInfo) -> Option<Self> {
         let attribute = |which| {
-            info.attributes.iter().find(|(number, _)| *number == which).map(|(_, value)| *value)
+            info.attributes
+                .iter()
+                .find(|(number, _)| *number == which)
+                .map(|(_, value)| *value)
         };
-        let params: Vec<_> =
-            info.params.iter().map(|(at, size)| (*at as usize, *size as usize)).collect();
+        let params: Vec<_> = info
+            .params
+            .iter()
+            .map(|(at, size)| (*at as usize, *size as usize))
+            .collect();
         let params_size = params.iter().map(|(at, size)| at + size).max().unwrap_or(0);
         if params_size > rgpu_proto::limits::MAX_PARAMS {
             return None;
@@ -77,9 +83,15 @@ pub(crate) struct Image {
 impl Image {
     /// An image with the kernels of a snapshot; `None` where the snapshot makes no sense.
     pub(crate) fn new(context: u32, kernels: &[KernelInfo]) -> Option<Self> {
-        let kernels: Vec<_> =
-            kernels.iter().map(|info| Kernel::new(info).map(Arc::new)).collect::<Option<_>>()?;
-        let by_name = kernels.iter().enumerate().map(|(at, k)| (k.name.clone(), at)).collect();
+        let kernels: Vec<_> = kernels
+            .iter()
+            .map(|info| Kernel::new(info).map(Arc::new))
+            .collect::<Option<_>>()?;
+        let by_name = kernels
+            .iter()
+            .enumerate()
+            .map(|(at, k)| (k.name.clone(), at))
+            .collect();
         Some(Self {
             context,
             kernels,
@@ -172,7 +184,9 @@ impl Modules {
             _ => self.kernels.get(&id).map(|kernel| &kernel.kernel),
         };
         if let Some(kernel) = kernel {
-            kernel.max_dynamic_shared.store(value as i32, Ordering::Relaxed);
+            kernel
+                .max_dynamic_shared
+                .store(value as i32, Ordering::Relaxed);
         }
     }
 
@@ -184,20 +198,27 @@ impl Modules {
 
     /// Forgets a library, its kernels, their functions and its modules.
     pub(crate) fn unload_library(&mut self, id: u32) -> bool {
-        let Some(image) = self.libraries.remove(&id) else { return false };
+        let Some(image) = self.libraries.remove(&id) else {
+            return false;
+        };
         for module in image.as_module.values() {
             self.unload_module(*module);
         }
-        let dead: Vec<u32> =
-            self.kernels.extract_if(|_, kernel| kernel.library == id).map(|(id, _)| id).collect();
-        self.functions.retain(|_, function| !dead.contains(&function.of_kernel));
+        let dead: Vec<u32> = self
+            .kernels
+            .extract_if(|_, kernel| kernel.library == id)
+            .map(|(id, _)| id)
+            .collect();
+        self.functions
+            .retain(|_, function| !dead.contains(&function.of_kernel));
         true
     }
 
     /// Forgets what belongs to a context that is gone; libraries stay.
     pub(crate) fn forget_context(&mut self, context: u32) {
         self.modules.retain(|_, image| image.context != context);
-        self.functions.retain(|_, function| function.context != context);
+        self.functions
+            .retain(|_, function| function.context != context);
         for library in self.libraries.values_mut() {
             library.as_module.remove(&context);
         }
@@ -226,15 +247,22 @@ mod tests {
         let image = image();
         assert_eq!(image.find(c"two"), Some(1));
         assert_eq!(image.find(c"three"), None);
-        assert_eq!((image.kernels[0].params_size, image.kernels[0].max_threads), (12, 256));
+        assert_eq!(
+            (image.kernels[0].params_size, image.kernels[0].max_threads),
+            (12, 256)
+        );
     }
 
     #[test]
     fn a_raised_limit_is_noticed() {
         let mut modules = Modules::default();
         let kernel = Arc::clone(&image().kernels[0]);
-        let function =
-            Function { kernel: Arc::clone(&kernel), module: 20, of_kernel: 0, context: 1 };
+        let function = Function {
+            kernel: Arc::clone(&kernel),
+            module: 20,
+            of_kernel: 0,
+            context: 1,
+        };
         modules.functions.insert(21, function);
         let body = wire::to_bytes(&[21_u32, MAX_DYNAMIC_SHARED, 60_000]);
         modules.observe(Opcode::of("cuFuncSetAttribute"), &body);
@@ -252,7 +280,15 @@ mod tests {
             functions: HashMap::from([(1, 32)]),
         };
         modules.kernels.insert(31, entry);
-        modules.functions.insert(32, Function { kernel, module: 0, of_kernel: 31, context: 1 });
+        modules.functions.insert(
+            32,
+            Function {
+                kernel,
+                module: 0,
+                of_kernel: 31,
+                context: 1,
+            },
+        );
         assert!(modules.unload_library(30) && !modules.unload_library(30));
         assert!(modules.kernels.is_empty() && modules.functions.is_empty());
     }

@@ -43,8 +43,16 @@ const USED_HIGH: u32 = 8;
 impl Pools {
     /// One default pool for each device.
     pub(crate) fn new(defaults: Vec<u32>) -> Self {
-        let pools = defaults.iter().zip(0..).map(|(id, device)| (*id, Pool::new(device))).collect();
-        Self { pools, current: defaults.clone(), defaults }
+        let pools = defaults
+            .iter()
+            .zip(0..)
+            .map(|(id, device)| (*id, Pool::new(device)))
+            .collect();
+        Self {
+            pools,
+            current: defaults.clone(),
+            defaults,
+        }
     }
 
     /// Whether there is such a pool.
@@ -59,12 +67,18 @@ impl Pools {
 
     /// The default pool of a device.
     pub(crate) fn default_of(&self, device: usize) -> Result<u32, Status> {
-        self.defaults.get(device).copied().ok_or(Status::ERROR_INVALID_DEVICE)
+        self.defaults
+            .get(device)
+            .copied()
+            .ok_or(Status::ERROR_INVALID_DEVICE)
     }
 
     /// The pool that a device allocates from.
     pub(crate) fn current_of(&self, device: usize) -> Result<u32, Status> {
-        self.current.get(device).copied().ok_or(Status::ERROR_INVALID_DEVICE)
+        self.current
+            .get(device)
+            .copied()
+            .ok_or(Status::ERROR_INVALID_DEVICE)
     }
 
     /// Makes a device allocate from a pool of its own.
@@ -72,7 +86,10 @@ impl Pools {
         if self.get(id)?.device as usize != device {
             return Err(Status::ERROR_INVALID_VALUE);
         }
-        *self.current.get_mut(device).ok_or(Status::ERROR_INVALID_DEVICE)? = id;
+        *self
+            .current
+            .get_mut(device)
+            .ok_or(Status::ERROR_INVALID_DEVICE)? = id;
         Ok(())
     }
 
@@ -142,7 +159,11 @@ impl Pools {
 
 impl Pool {
     fn new(device: u32) -> Self {
-        Self { device, reuse: [1; 3], ..Self::default() }
+        Self {
+            device,
+            reuse: [1; 3],
+            ..Self::default()
+        }
     }
 }
 

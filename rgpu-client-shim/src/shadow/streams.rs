@@ -53,9 +53,16 @@ impl Streams {
     pub(crate) fn get(&self, id: u32, context: u32) -> Result<Stream, Status> {
         if id < FIRST_MINTED {
             self.check_stream(id)?;
-            return Ok(Stream { context, flags: 0, priority: 0 });
+            return Ok(Stream {
+                context,
+                flags: 0,
+                priority: 0,
+            });
         }
-        self.streams.get(&id).copied().ok_or(Status::ERROR_INVALID_HANDLE)
+        self.streams
+            .get(&id)
+            .copied()
+            .ok_or(Status::ERROR_INVALID_HANDLE)
     }
 
     /// An event was put before what comes next in `stream`, and host functions may be due before it.
@@ -92,7 +99,14 @@ mod tests {
         }
         assert_eq!(streams.check_stream(3), Err(Status::ERROR_INVALID_HANDLE));
         assert_eq!(streams.check_stream(20), Err(Status::ERROR_INVALID_HANDLE));
-        streams.streams.insert(20, Stream { context: 1, flags: 1, priority: -1 });
+        streams.streams.insert(
+            20,
+            Stream {
+                context: 1,
+                flags: 1,
+                priority: -1,
+            },
+        );
         assert_eq!(streams.get(20, 1).map(|stream| stream.priority), Ok(-1));
         streams.forget_context(1);
         assert_eq!(streams.check_stream(20), Err(Status::ERROR_INVALID_HANDLE));

@@ -51,7 +51,11 @@ impl Vmm {
 
     /// Forgets a reservation with nothing mapped in it.
     pub(crate) fn unreserve(&mut self, at: u64, size: u64) -> Result<(), Status> {
-        let used = self.mapped.range(at..at.saturating_add(size)).next().is_some();
+        let used = self
+            .mapped
+            .range(at..at.saturating_add(size))
+            .next()
+            .is_some();
         if self.reservations.get(&at) != Some(&size) || used {
             return Err(BAD);
         }
@@ -61,7 +65,14 @@ impl Vmm {
 
     /// Adds physical memory.
     pub(crate) fn created(&mut self, id: u32, size: u64) {
-        self.physical.insert(id, Physical { size, references: 1, mappings: 0 });
+        self.physical.insert(
+            id,
+            Physical {
+                size,
+                references: 1,
+                mappings: 0,
+            },
+        );
     }
 
     /// Another handle of the memory mapped at `address`.
@@ -73,7 +84,11 @@ impl Vmm {
 
     /// Gives a handle back: whether it was the last, and the bytes that are now free.
     pub(crate) fn release(&mut self, id: u32) -> Result<(bool, u64), Status> {
-        let physical = self.physical.get_mut(&id).filter(|p| p.references > 0).ok_or(BAD)?;
+        let physical = self
+            .physical
+            .get_mut(&id)
+            .filter(|p| p.references > 0)
+            .ok_or(BAD)?;
         physical.references -= 1;
         let last = physical.references == 0;
         Ok((last, self.bury(id)))
@@ -82,9 +97,10 @@ impl Vmm {
     /// Forgets memory that nobody holds or maps: its bytes.
     fn bury(&mut self, id: u32) -> u64 {
         match self.physical.get(&id) {
-            Some(physical) if physical.references == 0 && physical.mappings == 0 => {
-                self.physical.remove(&id).map_or(0, |physical| physical.size)
-            }
+            Some(physical) if physical.references == 0 && physical.mappings == 0 => self
+                .physical
+                .remove(&id)
+                .map_or(0, |physical| physical.size),
             _ => 0,
         }
     }
@@ -100,12 +116,26 @@ impl Vmm {
         if before.is_some_and(|(start, mapped)| start + mapped.size > at) {
             return Err(Status::ERROR_ALREADY_MAPPED);
         }
-        let physical = self.physical.get_mut(&id).filter(|p| p.references > 0).ok_or(BAD)?;
-        if offset.checked_add(size).is_none_or(|end| end > physical.size) {
+        let physical = self
+            .physical
+            .get_mut(&id)
+            .filter(|p| p.references > 0)
+            .ok_or(BAD)?;
+        if offset
+            .checked_add(size)
+            .is_none_or(|end| end > physical.size)
+        {
             return Err(BAD);
         }
         physical.mappings += 1;
-        self.mapped.insert(at, Mapped { size, id, access: 0 });
+        self.mapped.insert(
+            at,
+            Mapped {
+                size,
+                id,
+                access: 0,
+            },
+        );
         Ok(())
     }
 
@@ -160,7 +190,11 @@ impl Vmm {
             return None;
         }
         let mut end = start + mapped.size;
-        while let Some(next) = self.mapped.get(&end).filter(|next| next.access == READ_WRITE) {
+        while let Some(next) = self
+            .mapped
+            .get(&end)
+            .filter(|next| next.access == READ_WRITE)
+        {
             end += next.size;
         }
         Some((start, end))
@@ -185,14 +219,20 @@ mod tests {
         assert_eq!(vmm.map(0x1000, 0x2000, 0x1000, 20), Err(BAD));
         assert_eq!(vmm.map(0x4000, 0x2000, 0, 20), Err(BAD));
         vmm.map(0x1000, 0x2000, 0, 20).unwrap();
-        assert_eq!(vmm.map(0x2000, 0x1000, 0, 20), Err(Status::ERROR_ALREADY_MAPPED));
+        assert_eq!(
+            vmm.map(0x2000, 0x1000, 0, 20),
+            Err(Status::ERROR_ALREADY_MAPPED)
+        );
         assert_eq!(vmm.accessible(0x1800), None);
         vmm.set_access(0x1000, 0x2000, READ_WRITE).unwrap();
         assert_eq!(vmm.accessible(0x1800), Some((0x1000, 0x3000)));
         assert_eq!(vmm.release(20), Ok((true, 0)));
         assert_eq!(vmm.unreserve(0x1000, 0x4000), Err(BAD));
         assert_eq!(vmm.unmap(0x1000, 0x1000), Err(BAD));
-        assert_eq!(vmm.unmap(0x1000, 0x2000), Ok((vec![(0x1000, 0x2000)], 0x2000)));
+        assert_eq!(
+            vmm.unmap(0x1000, 0x2000),
+            Ok((vec![(0x1000, 0x2000)], 0x2000))
+        );
         vmm.unreserve(0x1000, 0x4000).unwrap();
         assert!(!vmm.knows(20));
     }

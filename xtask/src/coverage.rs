@@ -147,9 +147,10 @@ fn limits() -> Vec<(&'static str, u64)> {
     ]
 }
 
+/// Whole binary units, where there are any.
 fn human(value: u64) -> String {
     for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if value >= 1 << shift && value % (1 << shift) == 0 {
+        if value.is_multiple_of(1 << shift) {
             return format!("{} {unit}", value >> shift);
         }
     }

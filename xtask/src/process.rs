@@ -345,19 +345,13 @@ mod tests {
 
     #[test]
     fn a_command_that_takes_too_long_is_killed_with_its_children() {
-        let output = capture(
-            &mut shell("sleep 600 & echo $!; sleep 600"),
-            Duration::from_millis(300),
-        )
-        .unwrap();
+        let start = Instant::now();
+        let mut command = shell("sleep 600 & echo started; sleep 600");
+        let output = capture(&mut command, Duration::from_millis(300)).unwrap();
         assert!(output.status.is_none());
-        let grandchild: i32 = output.stdout.trim().parse().unwrap();
-        // The group was killed; the orphan is reaped by whoever adopted it, at once or soon.
-        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
-        assert!(
-            state.is_empty() || state.contains(") Z") || state.contains(") X"),
-            "{state}"
-        );
+        assert_eq!(output.stdout, "started\n");
+        // Both sleepers hold the pipe: it would not have ended before they did.
+        assert!(start.elapsed() < Duration::from_secs(300));
     }
 
     #[test]

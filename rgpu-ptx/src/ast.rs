@@ -439,9 +439,9 @@ pub enum Operand {
         offset: i64,
     },
     /// `{a, b}`: registers, immediates, specials or sinks; never nested.
-    Vec(Vec<Operand>),
+    Vec(Vec<Self>),
     /// `d|p`: value (or first predicate) and predicate; either may be `Sink`.
-    Pair(Box<(Operand, Operand)>),
+    Pair(Box<(Self, Self)>),
     /// Part of a register in a video instruction: `%r.b0`, `%r.h10`.
     Part {
         reg: Reg,

@@ -248,7 +248,7 @@ pub const UNSUPPORTED: &[&str] = &[
 ];
 
 impl Opcode {
-    /// `vadd` to `vset`, whose third source comes with a second operation only.
+    /// `vadd` to `vset`, whose third source is not always there.
     pub fn is_scalar_video(self) -> bool {
         (Self::Vadd..=Self::Vset).contains(&self)
     }

@@ -10,6 +10,7 @@ pub mod instr_table;
 mod lexer;
 pub mod module;
 mod parse;
+pub mod print;
 pub mod rules;
 pub mod types;
 pub mod validate;

@@ -1,7 +1,7 @@
 //! The small languages of the instruction table: modifier classes, type sets, operand rules.
 
 use crate::{
-    ast::Instr,
+    ast::{Instr, Operand},
     instr_table::Opcode,
     types::{AtomOp, CacheHint, Rounding, ScalarType, TypeKind},
 };
@@ -216,7 +216,11 @@ impl Rule {
             (Self::OptPred, _) => when(m.bool_op.is_some()),
             (Self::OptSU32, Opcode::Shfl | Opcode::Vote) => when(m.sync),
             (Self::OptSU32, Opcode::CvtPack) => when(m.types.len() == 3),
-            (Self::OptSU32, op) if op.is_scalar_video() => when(m.video.is_some()),
+            // A third source is combined with, or keeps the rest of a partly written register.
+            (Self::OptSU32, op) if op.is_scalar_video() => {
+                let partly = matches!(instr.operands.first(), Some(Operand::Part { .. }));
+                when(partly || m.video.is_some())
+            }
             (Self::OptS0, Opcode::Atom) => when(m.atom == Some(AtomOp::Cas)),
             // Two floats packed into one register; `.rs` adds random bits.
             (Self::OptS1, _) => when(m.types.len() == 2 && packs_two(m.types[0], m.types[1])),

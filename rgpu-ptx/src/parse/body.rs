@@ -196,6 +196,14 @@ impl<'a> BodyParser<'a> {
         error.with_text(&rest[..end])
     }
 
+    /// Where the statement around a place begins, for messages.
+    fn statement_start(&self, span: Span) -> u32 {
+        let before = self.cursor.src.get(..span.start as usize).unwrap_or("");
+        before
+            .rfind([';', '{', '}', ':'])
+            .map_or(span.start, |i| i as u32 + 1)
+    }
+
     // Declarations.
 
     fn directive(&mut self) -> Result<()> {
@@ -432,7 +440,9 @@ impl<'a> BodyParser<'a> {
             }
             let Some(statement) = label.defined else {
                 let message = format!("label `{}` is not defined", label.name);
-                return Err(self.cursor.error(ErrorKind::Name, label.span, message));
+                let start = self.statement_start(label.span);
+                let error = self.cursor.error(ErrorKind::Name, label.span, message);
+                return Err(self.show_statement(error, start));
             };
             *id = Label(self.body.labels.len() as u32);
             self.body.labels.push(LabelDef {

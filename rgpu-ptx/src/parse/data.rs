@@ -53,7 +53,7 @@ impl TypePart {
 
     /// The stated alignment, else that of the whole element.
     pub(super) fn alignment(&self) -> u32 {
-        self.align.unwrap_or(self.element() as u32)
+        self.align.unwrap_or_else(|| self.element() as u32)
     }
 }
 

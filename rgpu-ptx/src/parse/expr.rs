@@ -250,13 +250,13 @@ mod tests {
         assert_eq!(eval("0xFFFFFFFFFFFFFFFF / 2"), i64::MAX);
         assert_eq!(eval("10 % 4 == 2"), 1);
         assert_eq!(eval("WARP_SZ - 1"), 31);
-        assert_eq!(eval("-9223372036854775808 / -1"), i64::MIN);
+        assert_eq!(eval("(.s64)-9223372036854775808 / -1"), i64::MIN);
     }
 
     #[test]
     fn division_by_zero_and_depth_are_errors() {
         assert!(Cursor::new("1/0", 0).integer().is_err());
-        assert!(Cursor::new("1%0", 0).integer().is_err());
+        assert!(Cursor::new("1 % 0", 0).integer().is_err());
         let deep = "(".repeat(100_000);
         assert_eq!(
             Cursor::new(&deep, 0).integer().unwrap_err().kind,

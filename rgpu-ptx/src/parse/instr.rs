@@ -97,9 +97,12 @@ pub(crate) fn parse_form(word: &str) -> Result<Form, BadForm> {
         }),
         Head::Unsupported => Ok(Form::Unsupported),
         Head::Op(op) => {
-            let mut mods = Modifiers::default();
             // `bar.` is short for `barrier.….aligned`.
-            mods.aligned = name.starts_with("bar.") && op != Opcode::BarWarpSync;
+            let aligned = name.starts_with("bar.") && op != Opcode::BarWarpSync;
+            let mut mods = Modifiers {
+                aligned,
+                ..Modifiers::default()
+            };
             for token in rest.split('.').skip(1) {
                 modifier(op, &mut mods, token)?;
             }

@@ -9,6 +9,7 @@ mod module;
 mod operand;
 
 pub(crate) use body::parse_body;
+pub(crate) use instr::flag_place;
 pub(crate) use module::parse_module;
 
 use crate::{

@@ -279,7 +279,7 @@ impl<'a> BodyParser<'a> {
         list: Option<(&str, Span)>,
     ) -> Result<CallTarget> {
         match self.find(name) {
-            Some(Binding::Symbol(Symbol::Function(id))) => return Ok(CallTarget::Direct(id)),
+            Some(Binding::Symbol(Symbol::Function(id))) => Ok(CallTarget::Direct(id)),
             Some(Binding::Reg(callee)) => {
                 let Some((list, span)) = list else {
                     let message = "a call through a register needs a prototype or target list";

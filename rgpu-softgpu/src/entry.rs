@@ -16,10 +16,6 @@
     clippy::missing_safety_doc,
     reason = "the contract is that of the C function of the same name"
 )]
-#![expect(
-    clippy::too_many_arguments,
-    reason = "the signatures are those of the C functions"
-)]
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -49,7 +45,7 @@ macro_rules! entry {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($param: <$kind as Kind>::C),*) -> u32 {
             // SAFETY: the caller keeps the contract of the C function.
-            guard(|| unsafe { api::$name($($param),*) })
+            log::call(stringify!($name), guard(|| unsafe { api::$name($($param),*) }))
         }
     };
 }
@@ -116,11 +112,15 @@ unsafe impl Sync for Addresses {}
 pub(crate) fn address(symbol: &str) -> Option<*const c_void> {
     static TABLE: OnceLock<HashMap<&'static str, Addresses>> = OnceLock::new();
     let table = TABLE.get_or_init(table);
-    let base = symbol.strip_suffix("_ptds").or_else(|| symbol.strip_suffix("_ptsz"));
+    let base = symbol
+        .strip_suffix("_ptds")
+        .or_else(|| symbol.strip_suffix("_ptsz"));
     match base {
         None => table.get(symbol).map(|found| found.plain),
         // What is not supported is so in every form.
-        Some(base) => table.get(base).map(|found| found.per_thread.unwrap_or(found.plain)),
+        Some(base) => table
+            .get(base)
+            .map(|found| found.per_thread.unwrap_or(found.plain)),
     }
 }
 

@@ -11,6 +11,12 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Status>;
 /// `CUDA_ERROR_UNSUPPORTED_LIMIT`.
 pub(crate) const UNSUPPORTED_LIMIT: Status = Status(215);
 
+/// `cudaErrorInvalidConfiguration`. NVIDIA's runtime gives the driver's codes on unchanged (docs/cudart-13.md), and
+/// documents this one for launches: so the driver must return it to the runtime, though `cuda.h` has no such code.
+pub(crate) const INVALID_CONFIGURATION: Status = Status(9);
+/// `cudaErrorInvalidDeviceFunction`, likewise, for host functions that are no kernels.
+pub(crate) const INVALID_DEVICE_FUNCTION: Status = Status(98);
+
 /// The code for what device memory says.
 pub(crate) fn of_memory(error: MemoryError) -> Status {
     match error {

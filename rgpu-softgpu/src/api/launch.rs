@@ -6,7 +6,7 @@ use cudarc::driver::sys::{CUlaunchAttribute, CUlaunchConfig};
 
 use super::{put, put_if_wanted, read};
 use crate::launch::{self, Arguments, Shape, occupancy};
-use crate::module::resolve_function;
+use crate::module::{resolve_function, resolve_to_launch};
 use crate::status::{Result, Status, require};
 use crate::{driver, event, stream};
 
@@ -34,7 +34,7 @@ pub(crate) unsafe fn cuLaunchKernel(
     kernel_params: *mut c_void,
     extra: *mut c_void,
 ) -> Result {
-    let function = resolve_function(f)?;
+    let kernel = resolve_to_launch(f)?;
     let stream = stream::resolve(h_stream)?;
     let shape = Shape {
         grid: [grid_dim_x, grid_dim_y, grid_dim_z],
@@ -44,7 +44,7 @@ pub(crate) unsafe fn cuLaunchKernel(
     };
     // SAFETY: the contract of this function.
     let arguments = unsafe { Arguments::new(kernel_params, extra) };
-    launch::launch(&function, shape, arguments, &stream)
+    launch::launch(&kernel, shape, arguments, &stream)
 }
 
 pub(crate) unsafe fn cuLaunchCooperativeKernel(
@@ -59,7 +59,7 @@ pub(crate) unsafe fn cuLaunchCooperativeKernel(
     h_stream: Handle,
     kernel_params: *mut c_void,
 ) -> Result {
-    let function = resolve_function(f)?;
+    let kernel = resolve_to_launch(f)?;
     let stream = stream::resolve(h_stream)?;
     let shape = Shape {
         grid: [grid_dim_x, grid_dim_y, grid_dim_z],
@@ -69,7 +69,7 @@ pub(crate) unsafe fn cuLaunchCooperativeKernel(
     };
     // SAFETY: the contract of this function.
     let arguments = unsafe { Arguments::new(kernel_params, std::ptr::null_mut()) };
-    launch::launch(&function, shape, arguments, &stream)
+    launch::launch(&kernel, shape, arguments, &stream)
 }
 
 /// `CUlaunchAttributeID`, those that mean something here.
@@ -132,7 +132,7 @@ pub(crate) unsafe fn cuLaunchKernelEx(
     kernel_params: *mut c_void,
     extra: *mut c_void,
 ) -> Result {
-    let function = resolve_function(f)?;
+    let kernel = resolve_to_launch(f)?;
     // SAFETY: the contract of this function. No field of the structure itself is an enumeration.
     let config = unsafe { read(config.cast::<CUlaunchConfig>()) }?;
     let stream = stream::resolve(config.hStream.cast())?;
@@ -148,7 +148,7 @@ pub(crate) unsafe fn cuLaunchKernelEx(
     let events = events.collect::<Result<Vec<_>>>()?;
     // SAFETY: the contract of this function.
     let arguments = unsafe { Arguments::new(kernel_params, extra) };
-    launch::launch(&function, shape, arguments, &stream)?;
+    launch::launch(&kernel, shape, arguments, &stream)?;
     events.iter().try_for_each(|event| event.record(&stream))
 }
 

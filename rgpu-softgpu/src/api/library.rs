@@ -131,9 +131,8 @@ pub(crate) unsafe fn cuLibraryGetGlobal(
     Ok(())
 }
 
-/// The kernel of a handle, or of the handle of one of its functions.
 fn find_kernel(kernel: Handle) -> Result<Arc<Kernel>> {
-    driver::get()?.kernels.get(kernel)
+    Kernel::find(driver::get()?, kernel)
 }
 
 /// The function of a kernel in the current context.

@@ -133,7 +133,12 @@ pub(crate) unsafe fn cuMemcpyAsync(
     byte_count: usize,
     h_stream: Handle,
 ) -> Result {
-    later(Place::unified(dst), Place::unified(src), byte_count, h_stream)
+    later(
+        Place::unified(dst),
+        Place::unified(src),
+        byte_count,
+        h_stream,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyHtoD_v2(
@@ -150,7 +155,12 @@ pub(crate) unsafe fn cuMemcpyHtoDAsync_v2(
     byte_count: usize,
     h_stream: Handle,
 ) -> Result {
-    later(Place::Device(dst_device), host(src_host), byte_count, h_stream)
+    later(
+        Place::Device(dst_device),
+        host(src_host),
+        byte_count,
+        h_stream,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyDtoH_v2(
@@ -167,7 +177,12 @@ pub(crate) unsafe fn cuMemcpyDtoHAsync_v2(
     byte_count: usize,
     h_stream: Handle,
 ) -> Result {
-    later(host(dst_host), Place::Device(src_device), byte_count, h_stream)
+    later(
+        host(dst_host),
+        Place::Device(src_device),
+        byte_count,
+        h_stream,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyDtoD_v2(
@@ -175,7 +190,11 @@ pub(crate) unsafe fn cuMemcpyDtoD_v2(
     src_device: u64,
     byte_count: usize,
 ) -> Result {
-    now(Place::Device(dst_device), Place::Device(src_device), byte_count)
+    now(
+        Place::Device(dst_device),
+        Place::Device(src_device),
+        byte_count,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyDtoDAsync_v2(
@@ -197,7 +216,11 @@ pub(crate) unsafe fn cuMemcpyPeer(
 ) -> Result {
     context::find(dst_context)?;
     context::find(src_context)?;
-    now(Place::Device(dst_device), Place::Device(src_device), byte_count)
+    now(
+        Place::Device(dst_device),
+        Place::Device(src_device),
+        byte_count,
+    )
 }
 
 pub(crate) unsafe fn cuMemcpyPeerAsync(
@@ -371,7 +394,11 @@ macro_rules! sets {
     ($element:ty: $line:ident, $line_async:ident, $rows:ident, $rows_async:ident) => {
         pub(crate) unsafe fn $line(dst_device: u64, value: $element, n: usize) -> Result {
             let stream = stream::default_stream()?;
-            set(Rows::line(dst_device, n as u64), value.to_ne_bytes(), &stream)
+            set(
+                Rows::line(dst_device, n as u64),
+                value.to_ne_bytes(),
+                &stream,
+            )
         }
 
         pub(crate) unsafe fn $line_async(
@@ -381,7 +408,11 @@ macro_rules! sets {
             h_stream: Handle,
         ) -> Result {
             let stream = stream::resolve(h_stream)?;
-            set(Rows::line(dst_device, n as u64), value.to_ne_bytes(), &stream)
+            set(
+                Rows::line(dst_device, n as u64),
+                value.to_ne_bytes(),
+                &stream,
+            )
         }
 
         pub(crate) unsafe fn $rows(
@@ -427,7 +458,6 @@ unsafe fn put_attribute(out: *mut c_void, value: Value) -> Result {
     // SAFETY: the caller's promise.
     unsafe {
         match value {
-            Value::Byte(value) => put(out.cast(), value),
             Value::Word(value) => put(out.cast(), value),
             Value::Long(value) => put(out.cast(), value),
             Value::Tokens(value) => put(out.cast(), value),

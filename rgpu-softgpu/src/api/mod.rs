@@ -4,6 +4,10 @@
 //! Every function here has the safety contract of the C function of the same name: pointers are null or valid for
 //! what the CUDA documentation says of that parameter.
 #![expect(non_snake_case, reason = "functions carry the names of the C API")]
+#![expect(
+    clippy::too_many_arguments,
+    reason = "the signatures are those of the C functions"
+)]
 
 mod context;
 mod device;
@@ -64,7 +68,8 @@ unsafe fn put_text(out: *mut c_void, room: i32, text: &[u8]) -> Result {
     let length = text.len().min(room as usize - 1);
     // SAFETY: `length` and the end fit `room`.
     unsafe {
-        out.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), length);
+        out.cast::<u8>()
+            .copy_from_nonoverlapping(text.as_ptr(), length);
         out.cast::<u8>().add(length).write(0);
     }
     Ok(())

@@ -77,7 +77,12 @@ pub(crate) unsafe fn cuMemGetDefaultMemPool(
     kind: u32,
 ) -> Result {
     // SAFETY: the contract of this function.
-    unsafe { put(pool_out, check(location, kind)?.default_pools.default_handle()) }
+    unsafe {
+        put(
+            pool_out,
+            check(location, kind)?.default_pools.default_handle(),
+        )
+    }
 }
 
 pub(crate) unsafe fn cuMemGetMemPool(
@@ -86,7 +91,12 @@ pub(crate) unsafe fn cuMemGetMemPool(
     kind: u32,
 ) -> Result {
     // SAFETY: the contract of this function.
-    unsafe { put(pool, check(location, kind)?.default_pools.current().handle()) }
+    unsafe {
+        put(
+            pool,
+            check(location, kind)?.default_pools.current().handle(),
+        )
+    }
 }
 
 pub(crate) unsafe fn cuMemSetMemPool(location: *mut c_void, kind: u32, pool: Handle) -> Result {
@@ -164,7 +174,10 @@ pub(crate) unsafe fn cuMemPoolSetAccess(pool: Handle, map: *const c_void, count:
         // SAFETY: the contract of this function: `count` descriptions.
         unsafe {
             let one = map.add(index);
-            check((&raw const (*one).location).cast_mut().cast(), ALLOCATION_PINNED)?;
+            check(
+                (&raw const (*one).location).cast_mut().cast(),
+                ALLOCATION_PINNED,
+            )?;
             require(read((&raw const (*one).flags).cast::<u32>())? == READ_WRITE)?;
         }
     }

@@ -103,7 +103,9 @@ pub(crate) unsafe fn cuMemMap(
 ) -> Result {
     let driver = driver::get()?;
     require(flags == 0)?;
-    driver.virtual_memory.map(ptr, size as u64, offset as u64, handle)
+    driver
+        .virtual_memory
+        .map(ptr, size as u64, offset as u64, handle)
 }
 
 pub(crate) unsafe fn cuMemUnmap(ptr: u64, size: usize) -> Result {
@@ -137,7 +139,10 @@ pub(crate) unsafe fn cuMemGetAccess(flags: *mut u64, location: *const c_void, pt
     let driver = driver::get()?;
     // SAFETY: the contract of this function.
     unsafe { check_location(location.cast()) }?;
-    let access = driver.memory.access(ptr).ok_or(Status::ERROR_INVALID_VALUE)?;
+    let access = driver
+        .memory
+        .access(ptr)
+        .ok_or(Status::ERROR_INVALID_VALUE)?;
     // SAFETY: the contract of this function.
     unsafe { put(flags, flags_of(access)) }
 }
@@ -167,7 +172,10 @@ pub(crate) unsafe fn cuMemGetAllocationPropertiesFromHandle(
     unsafe {
         prop.write_bytes(0, 1);
         put((&raw mut (*prop).type_).cast::<u32>(), ALLOCATION_PINNED)?;
-        put((&raw mut (*prop).location.type_).cast::<u32>(), LOCATION_DEVICE)
+        put(
+            (&raw mut (*prop).location.type_).cast::<u32>(),
+            LOCATION_DEVICE,
+        )
     }
 }
 

@@ -93,6 +93,8 @@ impl Context {
         limits.stack.store(DEFAULT_STACK, Ordering::Relaxed);
         limits.fifo.store(DEFAULT_FIFO, Ordering::Relaxed);
         limits.pending.store(DEFAULT_PENDING, Ordering::Relaxed);
-        limits.granularity.store(DEFAULT_GRANULARITY, Ordering::Relaxed);
+        limits
+            .granularity
+            .store(DEFAULT_GRANULARITY, Ordering::Relaxed);
     }
 }

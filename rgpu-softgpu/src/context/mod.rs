@@ -9,8 +9,8 @@ mod primary;
 mod stack;
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rgpu_proto::handle::{self, Id};
 
@@ -21,9 +21,7 @@ use crate::work::Work;
 
 pub(crate) use limits::Limits;
 pub(crate) use primary::Primary;
-pub(crate) use stack::{
-    alive, current, current_handle, in_callback, pop, push, set_current,
-};
+pub(crate) use stack::{alive, current, current_handle, in_callback, pop, push, set_current};
 
 /// Bits of a context's flags that may be set (`CU_CTX_FLAGS_MASK`).
 const FLAGS: u32 = 0xff;
@@ -217,17 +215,29 @@ impl Context {
     fn tear_down(&self) {
         self.drain();
         self.alive.store(false, Ordering::Release);
+        // What the runtime and libraries attached to the context; their destructors may call us.
+        rgpu_driver_abi::storage::contexts().context_destroyed(self.handle());
         stream::forget_per_thread(self.id);
         let Ok(driver) = driver::get() else { return };
         let id = self.id;
-        driver.streams.remove_where(|stream| stream.context().id() == id);
-        driver.events.remove_where(|event| event.context().id() == id);
-        driver.functions.remove_where(|function| function.context_id() == id);
-        let modules = driver.modules.remove_where(|module| module.context_id() == id);
+        driver
+            .streams
+            .remove_where(|stream| stream.context().id() == id);
+        driver
+            .events
+            .remove_where(|event| event.context().id() == id);
+        driver
+            .functions
+            .remove_where(|function| function.context_id() == id);
+        let modules = driver
+            .modules
+            .remove_where(|module| module.context_id() == id);
         for module in modules {
             module.unload(driver);
         }
-        driver.libraries.for_each(|library| library.forget_context(id));
+        driver
+            .libraries
+            .for_each(|library| library.forget_context(id));
         driver.kernels.for_each(|kernel| kernel.forget_context(id));
         driver.owners.free_all_of(driver, id);
         self.error.store(0, Ordering::Release);

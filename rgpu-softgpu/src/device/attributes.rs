@@ -29,7 +29,7 @@ pub(super) fn value(device: &Device, attribute: u32) -> Option<i32> {
         97 => of_limit(limits::SHARED_PER_BLOCK_OPTIN),
         106 => of_limit(limits::BLOCKS_PER_SM),
         111 => of_limit(limits::SHARED_RESERVED_PER_BLOCK),
-        other => fixed(other).or((1..=LAST).contains(&other).then_some(0))?,
+        other => fixed(other).or_else(|| (1..=LAST).contains(&other).then_some(0))?,
     })
 }
 
@@ -47,11 +47,11 @@ fn fixed(attribute: u32) -> Option<i32> {
         27 | 28 => 32_768,
         29 => 2_048,
         30 => 512,
-        31 => 1,          // concurrent kernels
-        37 => 64,         // width of the memory bus
-        38 => 50 << 20,   // second-level cache
-        40 => 3,          // copy engines
-        41 => 1,          // unified addressing
+        31 => 1,        // concurrent kernels
+        37 => 64,       // width of the memory bus
+        38 => 50 << 20, // second-level cache
+        40 => 3,        // copy engines
+        41 => 1,        // unified addressing
         42 => 32_768,
         43 => 2_048,
         45 | 46 => 32_768,
@@ -78,14 +78,14 @@ fn fixed(attribute: u32) -> Option<i32> {
         77 => 32_768,
         78 => 1, // stream priorities
         79 | 80 => 1,
-        87 => 2,   // single precision is twice as fast as double
-        90 => 1,   // preemption
-        91 => 1,   // a registered host pointer is its own device pointer
-        95 => 1,   // cooperative launches
-        99 => 1,   // host registration
-        102 => 1,  // virtual memory management
-        115 => 1,  // memory pools
-        126 => 1,  // one memory synchronisation domain
+        87 => 2,         // single precision is twice as fast as double
+        90 => 1,         // preemption
+        91 => 1,         // a registered host pointer is its own device pointer
+        95 => 1,         // cooperative launches
+        99 => 1,         // host registration
+        102 => 1,        // virtual memory management
+        115 => 1,        // memory pools
+        126 => 1,        // one memory synchronisation domain
         131 | 134 => -1, // on no NUMA node in particular
         _ => return None,
     })

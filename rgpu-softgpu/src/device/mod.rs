@@ -103,7 +103,10 @@ mod tests {
     fn pci_bus_ids_name_the_device() {
         assert_eq!(by_pci_bus_id(PCI_BUS_ID.to_str().unwrap()), Ok(0));
         assert_eq!(by_pci_bus_id("52:00"), Ok(0));
-        assert_eq!(by_pci_bus_id("0:53:00.0"), Err(Status::ERROR_INVALID_DEVICE));
+        assert_eq!(
+            by_pci_bus_id("0:53:00.0"),
+            Err(Status::ERROR_INVALID_DEVICE)
+        );
         assert_eq!(by_pci_bus_id("nonsense"), Err(Status::ERROR_INVALID_VALUE));
     }
 }

@@ -5,12 +5,14 @@ mod params;
 
 use std::sync::{Arc, OnceLock};
 
-use rgpu_softgpu_exec::exec::{CancelToken, DEFAULT_STACK, Device, Launch, LaunchError, Options, Pool};
+use rgpu_softgpu_exec::exec::{
+    CancelToken, DEFAULT_STACK, Device, Launch, LaunchError, Options, Pool, WORKSPACE,
+};
 
 use crate::device::limits;
-use crate::driver;
-use crate::module::Function;
-use crate::status::{Result, Status, of_trap, require};
+use crate::driver::{self, Driver};
+use crate::module::{Function, Resolved};
+use crate::status::{Result, Status, of_memory, of_trap, require};
 use crate::stream::Stream;
 use crate::work::spawn_quiet;
 
@@ -49,17 +51,21 @@ impl Shape {
 
 /// Launches a kernel.
 pub(crate) fn launch(
-    function: &Function,
+    kernel: &Resolved,
     shape: Shape,
     arguments: Arguments,
     stream: &Arc<Stream>,
 ) -> Result {
+    let function: &Function = &kernel.function;
     if function.context_id() != stream.context().id() {
         return Err(Status::ERROR_INVALID_HANDLE);
     }
-    let threads = shape.check()?;
+    let threads = shape.check().map_err(|_| kernel.bad_shape)?;
     let signature = function.signature();
-    if signature.required().is_some_and(|required| required != shape.block) {
+    if signature
+        .required()
+        .is_some_and(|required| required != shape.block)
+    {
         return Err(Status::ERROR_INVALID_VALUE);
     }
     if threads > signature.max_threads() {
@@ -80,15 +86,20 @@ pub(crate) fn launch(
         engine.grow_stacks((stack * HOST_STACK).max(DEFAULT_STACK as u64) as usize);
     }
     let arguments = arguments.gather(signature)?;
+    let workspace = shape.cooperative.then(Workspace::new).transpose()?;
     stream.enqueue(move || {
-        let outcome = engine.launch(&Launch {
+        let launch = Launch {
             kernel: (*code).clone(),
             grid: shape.grid,
             block: shape.block,
             dynamic_shared: shape.dynamic_shared,
             params: &arguments,
             cancel: CancelToken::new(),
-        });
+        };
+        let outcome = match &workspace {
+            None => engine.launch(&launch),
+            Some(workspace) => engine.launch_cooperative(&launch, workspace.address),
+        };
         outcome.map_err(|error| match error {
             LaunchError::Fault(fault) => {
                 tracing::error!("{fault}");
@@ -101,6 +112,34 @@ pub(crate) fn launch(
         })
     });
     Ok(())
+}
+
+/// Memory through which the blocks of a cooperative grid meet.
+struct Workspace {
+    driver: &'static Driver,
+    address: u64,
+}
+
+impl Workspace {
+    fn new() -> Result<Self> {
+        let driver = driver::get()?;
+        let allocated = driver.memory.allocate(WORKSPACE);
+        let workspace = Self {
+            driver,
+            address: allocated.map_err(|_| Status::ERROR_LAUNCH_OUT_OF_RESOURCES)?,
+        };
+        let zeroed = driver.memory.fill(workspace.address, &[0], WORKSPACE);
+        zeroed.map_err(of_memory)?;
+        Ok(workspace)
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Err(error) = self.driver.memory.release(self.address) {
+            tracing::error!(%error, "the memory of a cooperative launch could not be freed");
+        }
+    }
 }
 
 /// What runs kernels: its threads start with the first launch.
@@ -137,7 +176,10 @@ mod tests {
 
     #[test]
     fn shapes_beyond_the_device_are_invalid() {
-        assert_eq!(shape([i32::MAX as u32, 65_535, 65_535], [1024, 1, 1]).check(), Ok(1024));
+        assert_eq!(
+            shape([i32::MAX as u32, 65_535, 65_535], [1024, 1, 1]).check(),
+            Ok(1024)
+        );
         assert_eq!(shape([1; 3], [8, 8, 16]).check(), Ok(1024));
         for (grid, block) in [
             ([0, 1, 1], [1, 1, 1]),
@@ -148,7 +190,11 @@ mod tests {
             ([1, 1, 1], [32, 33, 1]),
         ] {
             let refused = shape(grid, block).check();
-            assert_eq!(refused, Err(Status::ERROR_INVALID_VALUE), "{grid:?} {block:?}");
+            assert_eq!(
+                refused,
+                Err(Status::ERROR_INVALID_VALUE),
+                "{grid:?} {block:?}"
+            );
         }
     }
 }

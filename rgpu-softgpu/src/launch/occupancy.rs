@@ -44,8 +44,8 @@ impl Need {
         let of_warp = (self.registers * limits::WARP).next_multiple_of(REGISTER_UNIT);
         let by_registers = limits::REGISTERS_PER_SM / of_warp / warps;
         let of_block = u64::from(self.static_shared) + dynamic;
-        let of_block = of_block.next_multiple_of(SHARED_UNIT)
-            + u64::from(limits::SHARED_RESERVED_PER_BLOCK);
+        let of_block =
+            of_block.next_multiple_of(SHARED_UNIT) + u64::from(limits::SHARED_RESERVED_PER_BLOCK);
         let by_shared = u64::from(limits::SHARED_PER_SM) / of_block;
         limits::BLOCKS_PER_SM
             .min(by_warps)
@@ -71,7 +71,10 @@ impl Need {
         let limit = limit.min(self.max_threads);
         let mut best = (0, 0);
         let first = limit.next_multiple_of(limits::WARP);
-        for size in (1..=first / limits::WARP).rev().map(|warps| warps * limits::WARP) {
+        for size in (1..=first / limits::WARP)
+            .rev()
+            .map(|warps| warps * limits::WARP)
+        {
             let size = size.min(limit);
             let blocks = self.blocks(size, dynamic(size));
             if blocks * size > best.0 * best.1 {
@@ -103,7 +106,11 @@ pub(crate) fn best_block(
     limit: u32,
     dynamic: impl Fn(u32) -> u64,
 ) -> Result<(u32, u32)> {
-    let limit = if limit == 0 { limits::THREADS_PER_BLOCK } else { limit };
+    let limit = if limit == 0 {
+        limits::THREADS_PER_BLOCK
+    } else {
+        limit
+    };
     Ok(Need::of(function)?.best(limit, dynamic))
 }
 
@@ -124,7 +131,10 @@ mod tests {
         assert_eq!(PLAIN.blocks(256, 0), 8);
         assert_eq!(PLAIN.blocks(33, 0), 32, "blocks");
         assert_eq!(PLAIN.blocks(96, 0), 21, "warps");
-        let many = Need { registers: 128, ..PLAIN };
+        let many = Need {
+            registers: 128,
+            ..PLAIN
+        };
         assert_eq!(many.blocks(256, 0), 2, "registers");
         // 48 KiB and 1 KiB reserved, of 228 KiB.
         assert_eq!(PLAIN.blocks(128, 48 << 10), 4, "shared memory");
@@ -136,8 +146,11 @@ mod tests {
     fn the_largest_block_of_equals_is_best() {
         assert_eq!(PLAIN.best(1024, |_| 0), (1024, 2));
         assert_eq!(PLAIN.best(768, |_| 0), (512, 4));
-        assert_eq!(PLAIN.best(100, |_| 0), (96, 21));
-        let bounded = Need { max_threads: 256, ..PLAIN };
+        assert_eq!(PLAIN.best(100, |_| 0), (64, 32));
+        let bounded = Need {
+            max_threads: 256,
+            ..PLAIN
+        };
         assert_eq!(bounded.best(1024, |_| 0), (256, 8));
         // Dynamic memory that grows with the block.
         let (size, blocks) = PLAIN.best(1024, |threads| u64::from(threads) * 256);
@@ -148,7 +161,10 @@ mod tests {
     fn what_is_available_fits() {
         let room = PLAIN.available_dynamic(4, 128).unwrap();
         assert_eq!(room, (57 << 10) - (1 << 10));
-        let opted = Need { max_dynamic_shared: 227 << 10, ..PLAIN };
+        let opted = Need {
+            max_dynamic_shared: 227 << 10,
+            ..PLAIN
+        };
         assert_eq!(opted.blocks(128, room.into()), 4);
         assert_eq!(PLAIN.available_dynamic(3, 1024), None);
         assert_eq!(PLAIN.available_dynamic(1, 32), Some(227 << 10));

@@ -47,7 +47,8 @@ impl Arguments {
                     let to = &mut buffer[offset as usize..][..size as usize];
                     // SAFETY: `new`'s promise: it points to as many bytes as the parameter has.
                     unsafe {
-                        from.cast::<u8>().copy_to_nonoverlapping(to.as_mut_ptr(), to.len());
+                        from.cast::<u8>()
+                            .copy_to_nonoverlapping(to.as_mut_ptr(), to.len());
                     }
                 }
             }

@@ -49,13 +49,7 @@ impl Ends {
 }
 
 /// Copies `size` bytes in `stream`.
-pub(crate) fn copy(
-    to: Place,
-    from: Place,
-    size: u64,
-    stream: &Arc<Stream>,
-    wait: Wait,
-) -> Result {
+pub(crate) fn copy(to: Place, from: Place, size: u64, stream: &Arc<Stream>, wait: Wait) -> Result {
     if size == 0 {
         return Ok(());
     }
@@ -65,7 +59,10 @@ pub(crate) fn copy(
         from: from.span(driver, size, Access::Read)?,
     };
     let length = size as usize;
-    if wait == Wait::Asynchronous && size <= STAGED && ends.from.is_pageable() && ends.to.is_device()
+    if wait == Wait::Asynchronous
+        && size <= STAGED
+        && ends.from.is_pageable()
+        && ends.to.is_device()
     {
         let mut staged = vec![0u8; length];
         // SAFETY: the program vouches for its memory, and `staged` is as long.

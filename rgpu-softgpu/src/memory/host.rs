@@ -18,7 +18,11 @@ pub(crate) fn allocate_host(size: u64, flags: u32) -> Result<*mut u8> {
     require(flags & !(PORTABLE | DEVICE_MAP | WRITE_COMBINED) == 0 && size > 0)?;
     let driver = driver::get()?;
     // With unified addressing all pinned memory is portable and mapped, whatever the flags say.
-    let pointer = driver.memory.host().allocate(size, flags).map_err(of_memory)?;
+    let pointer = driver
+        .memory
+        .host()
+        .allocate(size, flags)
+        .map_err(of_memory)?;
     driver
         .owners
         .add_host(pointer.expose_provenance() as u64, context.id());
@@ -38,7 +42,9 @@ pub(crate) fn free_host(pointer: *mut u8) -> Result {
     context.synchronise()?;
     driver.owners.remove_host(base);
     // SAFETY: the device is done with it, and the program says that it is too.
-    unsafe { driver.memory.host().free(base) }.map(drop).map_err(of_memory)
+    unsafe { driver.memory.host().free(base) }
+        .map(drop)
+        .map_err(of_memory)
 }
 
 /// Registers memory of the program.

@@ -46,7 +46,9 @@ pub(crate) fn allocate_pitch(width: u64, height: u64, element: u32) -> Result<(u
         .checked_next_multiple_of(limits::TEXTURE_ALIGNMENT)
         .filter(|&pitch| pitch <= limits::MAX_PITCH)
         .ok_or(Status::ERROR_INVALID_VALUE)?;
-    let size = pitch.checked_mul(height).ok_or(Status::ERROR_OUT_OF_MEMORY)?;
+    let size = pitch
+        .checked_mul(height)
+        .ok_or(Status::ERROR_OUT_OF_MEMORY)?;
     Ok((allocate(size)?, pitch))
 }
 

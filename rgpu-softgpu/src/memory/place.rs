@@ -81,7 +81,10 @@ impl Place {
     pub(crate) fn span(self, driver: &Driver, size: u64, access: Access) -> Result<Span> {
         let address = self.address();
         if is_device(address) {
-            let pin = driver.memory.pin(address, size, access).map_err(of_memory)?;
+            let pin = driver
+                .memory
+                .pin(address, size, access)
+                .map_err(of_memory)?;
             return Ok(Span {
                 host: pin.host(),
                 kind: Kind::Device(pin),

@@ -10,9 +10,7 @@ use crate::status::{Result, Status};
 /// The value of an attribute, as wide as the attribute says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value {
-    /// `bool` or another byte.
-    Byte(u8),
-    /// `int`, `unsigned int` or an enumeration.
+    /// A truth value, `int`, `unsigned int` or an enumeration. The runtime reads truth values as `int`.
     Word(u32),
     /// A pointer, an address or a size.
     Long(u64),
@@ -114,15 +112,15 @@ fn value(driver: &Driver, address: u64, known: Known, wanted: u32) -> Result<Val
         attribute::IS_MANAGED
         | attribute::IS_LEGACY_IPC_CAPABLE
         | attribute::IS_GPU_DIRECT_CAPABLE
-        | attribute::IS_DECOMPRESS_CAPABLE => Value::Byte(0),
+        | attribute::IS_DECOMPRESS_CAPABLE
+        | attribute::ALLOWED_HANDLE_TYPES => Value::Word(0),
         attribute::DEVICE_ORDINAL => Value::Word(match known {
             Known::Nothing => NO_DEVICE,
             _ => 0,
         }),
         attribute::RANGE_START => Value::Long(base),
         attribute::RANGE_SIZE => Value::Long(size),
-        attribute::MAPPED => Value::Byte(u8::from(is_memory)),
-        attribute::ALLOWED_HANDLE_TYPES => Value::Long(0),
+        attribute::MAPPED => Value::Word(u32::from(is_memory)),
         attribute::ACCESS_FLAGS => {
             let access = match known {
                 Known::Host(_) => Some(Access::ReadWrite),

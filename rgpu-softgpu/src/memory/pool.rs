@@ -107,7 +107,10 @@ pub(crate) fn free_async(base: u64, stream: &Stream) -> Result {
     let driver = driver::get()?;
     let owner = driver.owners.get(base);
     require(owner.is_some_and(|owner| owner.may_be_freed))?;
-    let owner = driver.owners.remove(base).ok_or(Status::ERROR_INVALID_VALUE)?;
+    let owner = driver
+        .owners
+        .remove(base)
+        .ok_or(Status::ERROR_INVALID_VALUE)?;
     let pending = driver.default_pools.pending.clone();
     pending.fetch_add(1, Ordering::AcqRel);
     // A poisoned context frees its memory too.

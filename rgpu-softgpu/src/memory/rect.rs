@@ -45,11 +45,15 @@ impl End {
     fn prove(self, driver: &Driver, extent: [u64; 3], access: Access) -> Result<(Span, Steps)> {
         let [width, rows, slices] = extent;
         let pitch = match self.pitch {
-            0 => self.origin[0].checked_add(width).ok_or(Status::ERROR_INVALID_VALUE)?,
+            0 => self.origin[0]
+                .checked_add(width)
+                .ok_or(Status::ERROR_INVALID_VALUE)?,
             pitch => pitch,
         };
         let height = match self.height {
-            0 => self.origin[1].checked_add(rows).ok_or(Status::ERROR_INVALID_VALUE)?,
+            0 => self.origin[1]
+                .checked_add(rows)
+                .ok_or(Status::ERROR_INVALID_VALUE)?,
             height => height,
         };
         let fits = |origin: u64, size: u64, limit: u64| {
@@ -58,7 +62,9 @@ impl End {
         require(rows == 1 && slices == 1 || fits(self.origin[0], width, pitch))?;
         require(slices == 1 || fits(self.origin[1], rows, height))?;
         require(pitch <= limits::MAX_PITCH)?;
-        let slice = pitch.checked_mul(height).ok_or(Status::ERROR_INVALID_VALUE)?;
+        let slice = pitch
+            .checked_mul(height)
+            .ok_or(Status::ERROR_INVALID_VALUE)?;
         let at = |x: u64, y: u64, z: u64| {
             let rows = pitch.checked_mul(y)?;
             slice.checked_mul(z)?.checked_add(rows)?.checked_add(x)

@@ -35,12 +35,19 @@ impl Rows {
 
 /// Fills rows with `pattern`, an element of 1, 2 or 4 bytes.
 pub(crate) fn set<const N: usize>(rows: Rows, pattern: [u8; N], stream: &Arc<Stream>) -> Result {
-    let Rows { to, pitch, width, height } = rows;
+    let Rows {
+        to,
+        pitch,
+        width,
+        height,
+    } = rows;
     require(to.is_multiple_of(N as u64))?;
     if width == 0 || height == 0 {
         return Ok(());
     }
-    let bytes = width.checked_mul(N as u64).ok_or(Status::ERROR_INVALID_VALUE)?;
+    let bytes = width
+        .checked_mul(N as u64)
+        .ok_or(Status::ERROR_INVALID_VALUE)?;
     if height > 1 {
         require(pitch >= bytes && pitch.is_multiple_of(N as u64) && pitch <= limits::MAX_PITCH)?;
     }
@@ -53,7 +60,13 @@ pub(crate) fn set<const N: usize>(rows: Rows, pattern: [u8; N], stream: &Arc<Str
     let work = move || {
         for row in 0..height {
             // SAFETY: the span covers every row.
-            unsafe { fill(span.host().add((row * pitch) as usize), pattern, width as usize) };
+            unsafe {
+                fill(
+                    span.host().add((row * pitch) as usize),
+                    pattern,
+                    width as usize,
+                )
+            };
         }
         Ok(())
     };

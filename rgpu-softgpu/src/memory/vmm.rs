@@ -41,7 +41,10 @@ const ACCESS_READ_WRITE: u64 = 3;
 impl VirtualMemory {
     /// Creates memory without an address.
     pub(crate) fn create(&self, size: u64) -> Result<u64> {
-        let memory = driver::get()?.memory.create_physical(size).map_err(of_memory)?;
+        let memory = driver::get()?
+            .memory
+            .create_physical(size)
+            .map_err(of_memory)?;
         let id = FIRST_MINTED + self.next.fetch_add(1, Ordering::Relaxed);
         self.state().handles.insert(id, (memory, 1));
         Ok(to_c(id))
@@ -81,9 +84,14 @@ impl VirtualMemory {
     /// Unmaps whole mappings.
     pub(crate) fn unmap(&self, address: u64, size: u64) -> Result {
         let mut state = self.state();
-        driver::get()?.memory.unmap(address, size).map_err(of_memory)?;
+        driver::get()?
+            .memory
+            .unmap(address, size)
+            .map_err(of_memory)?;
         let end = address + size;
-        state.mappings.retain(|&base, _| !(address..end).contains(&base));
+        state
+            .mappings
+            .retain(|&base, _| !(address..end).contains(&base));
         Ok(())
     }
 

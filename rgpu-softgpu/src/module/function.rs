@@ -11,7 +11,7 @@ use super::{Kernel, Module};
 use crate::context::{self, Context};
 use crate::device::{CAPABILITY, limits};
 use crate::driver;
-use crate::status::{Result, Status, require};
+use crate::status::{INVALID_CONFIGURATION, Result, Status, require};
 
 /// What a kernel's text says before it is compiled.
 #[derive(Debug)]
@@ -43,7 +43,11 @@ impl Signature {
         Self {
             name: kernel.name.clone(),
             c_name: CString::new(kernel.name.as_str()).unwrap_or_default(),
-            params: kernel.params.iter().map(|param| (param.offset, param.size)).collect(),
+            params: kernel
+                .params
+                .iter()
+                .map(|param| (param.offset, param.size))
+                .collect(),
             params_size: kernel.params_size(),
             max_threads: bound.map_or(limits::THREADS_PER_BLOCK, |bound| {
                 bound.clamp(1, limits::THREADS_PER_BLOCK)
@@ -86,7 +90,8 @@ impl Signature {
     }
 
     pub(crate) fn registers(&self) -> u32 {
-        self.max_registers.map_or(REGISTERS, |most| most.clamp(1, REGISTERS))
+        self.max_registers
+            .map_or(REGISTERS, |most| most.clamp(1, REGISTERS))
     }
 }
 
@@ -131,16 +136,36 @@ mod attribute {
     pub(super) const LAST_OF_CLUSTER: u32 = 15;
 }
 
+/// What a handle of something to launch turned out to be.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) function: Arc<Function>,
+    /// The code for a launch that the device cannot do. The runtime launches kernels, and documents another
+    /// code than the driver does for functions.
+    pub(crate) bad_shape: Status,
+}
+
 /// The function behind a `CUfunction`, or behind a `CUkernel` in its place, as CUDA allows.
 pub(crate) fn resolve(handle: *mut c_void) -> Result<Arc<Function>> {
+    resolve_to_launch(handle).map(|resolved| resolved.function)
+}
+
+/// As [`resolve`], for a launch.
+pub(crate) fn resolve_to_launch(handle: *mut c_void) -> Result<Resolved> {
     let driver = driver::get()?;
     let context = context::current()?;
     if let Ok(function) = driver.functions.get(handle) {
         function.context.check()?;
-        return Ok(function);
+        return Ok(Resolved {
+            function,
+            bad_shape: Status::ERROR_INVALID_VALUE,
+        });
     }
-    let kernel: Arc<Kernel> = driver.kernels.get(handle)?;
-    driver.functions.get(kernel.function(&context)?)
+    let kernel = Kernel::find(driver, handle)?;
+    Ok(Resolved {
+        function: driver.functions.get(kernel.function(&context)?)?,
+        bad_shape: INVALID_CONFIGURATION,
+    })
 }
 
 impl Function {
@@ -187,9 +212,7 @@ impl Function {
         let value = match wanted {
             attribute::MAX_THREADS_PER_BLOCK => self.signature.max_threads(),
             attribute::SHARED_SIZE => self.code()?.static_shared,
-            attribute::CONST_SIZE => {
-                u32::try_from(self.module.constant_size()).unwrap_or(u32::MAX)
-            }
+            attribute::CONST_SIZE => u32::try_from(self.module.constant_size()).unwrap_or(u32::MAX),
             attribute::LOCAL_SIZE => self.code()?.local_size,
             attribute::REGISTERS => self.signature.registers(),
             attribute::PTX_VERSION => self.signature.arch,
@@ -210,7 +233,9 @@ impl Function {
                 let room = limits::SHARED_PER_BLOCK_OPTIN.checked_sub(self.code()?.static_shared);
                 let fits = u32::try_from(value).is_ok_and(|value| room >= Some(value));
                 require(fits)?;
-                self.settings.max_dynamic_shared.store(value, Ordering::Relaxed);
+                self.settings
+                    .max_dynamic_shared
+                    .store(value, Ordering::Relaxed);
                 Ok(())
             }
             attribute::CARVEOUT => {

@@ -41,7 +41,11 @@ impl From<rgpu_fatbin::Error> for Refusal {
 impl From<rgpu_ptx::Error> for Refusal {
     fn from(error: rgpu_ptx::Error) -> Self {
         let status = match error.kind {
-            ErrorKind::Unsupported => Status::ERROR_UNSUPPORTED_PTX_VERSION,
+            // In a body it is an instruction that does not exist.
+            ErrorKind::Unsupported if error.function.is_none() => {
+                Status::ERROR_UNSUPPORTED_PTX_VERSION
+            }
+            ErrorKind::Unsupported => Status::ERROR_INVALID_PTX,
             ErrorKind::TooLarge => Status::ERROR_OUT_OF_MEMORY,
             ErrorKind::Syntax | ErrorKind::Name | ErrorKind::Invalid => Status::ERROR_INVALID_PTX,
         };
@@ -67,7 +71,7 @@ impl Image {
         }
         // SAFETY: the caller's promise.
         match unsafe { raw::image(pointer) }? {
-            RawImage::Ptx(text) => Self::parse(String::from_utf8_lossy(text).into_owned()),
+            RawImage::Ptx(text) => Self::of_text(text),
             RawImage::Elf(_) => Err(no_binary("a cubin holds machine code only")),
             RawImage::Fatbin { main, prelinked } => Self::of_containers(main, &prelinked),
         }
@@ -83,12 +87,10 @@ impl Image {
         bytes.push(0);
         match rgpu_fatbin::sniff(&bytes) {
             Some(rgpu_fatbin::ImageKind::Fatbin) => Self::of_containers(&bytes, &[]),
-            Some(rgpu_fatbin::ImageKind::Elf) => {
-                Err(no_binary("a cubin holds machine code only"))
-            }
+            Some(rgpu_fatbin::ImageKind::Elf) => Err(no_binary("a cubin holds machine code only")),
             Some(rgpu_fatbin::ImageKind::Ptx) => {
                 bytes.pop();
-                Self::parse(String::from_utf8_lossy(&bytes).into_owned())
+                Self::of_text(&bytes)
             }
             _ => Err(Refusal::new(
                 Status::ERROR_INVALID_IMAGE,
@@ -111,6 +113,22 @@ impl Image {
                 "relocatable device code of several source files cannot be linked",
             )),
         }
+    }
+
+    /// Text that a program hands over may be its own: it learns at once what is wrong with it. What comes in a
+    /// container has been through NVIDIA's compiler, and its bodies are read when they are needed.
+    fn of_text(text: &[u8]) -> std::result::Result<Self, Refusal> {
+        let image = Self::parse(String::from_utf8_lossy(text).into_owned())?;
+        let module = &image.module;
+        for function in module
+            .functions
+            .iter()
+            .filter(|function| function.body.is_some())
+        {
+            let body = module.parse_body(function)?;
+            rgpu_ptx::validate::validate(module, function, &body)?;
+        }
+        Ok(image)
     }
 
     fn parse(text: String) -> std::result::Result<Self, Refusal> {

@@ -55,7 +55,11 @@ impl JitLog {
     /// Both arrays have `count` elements and, like the buffers they name, stay valid while `self` lives.
     pub(crate) unsafe fn read(arrays: OptionArrays) -> Result<Self> {
         let mut log = Self::none();
-        let OptionArrays { count, options, values } = arrays;
+        let OptionArrays {
+            count,
+            options,
+            values,
+        } = arrays;
         if count == 0 {
             return Ok(log);
         }
@@ -117,7 +121,8 @@ impl Buffer {
             self.bytes.copy_from_nonoverlapping(text.as_ptr(), length);
             self.bytes.add(length).write(0);
             let used = if text.is_empty() { 0 } else { length + 1 };
-            self.size.write_unaligned(std::ptr::without_provenance_mut(used));
+            self.size
+                .write_unaligned(std::ptr::without_provenance_mut(used));
         }
     }
 }

@@ -9,7 +9,7 @@ use rgpu_proto::handle::{self, Id};
 use super::{Image, Module, Settings, Signature};
 use crate::context::Context;
 use crate::driver::{self, Driver};
-use crate::status::{Result, Status};
+use crate::status::{INVALID_DEVICE_FUNCTION, Result, Status};
 
 /// A library.
 #[derive(Debug)]
@@ -44,7 +44,10 @@ impl Library {
                 settings: Arc::default(),
                 functions: Mutex::default(),
             };
-            (signature.clone(), driver.kernels.add(Arc::new(kernel)).addr())
+            (
+                signature.clone(),
+                driver.kernels.add(Arc::new(kernel)).addr(),
+            )
         };
         let library = Self {
             handle,
@@ -94,7 +97,10 @@ impl Library {
 
     /// Handle of the kernel of this name.
     pub(crate) fn kernel(&self, name: &str) -> Result<*mut c_void> {
-        let found = self.kernels.iter().find(|(kernel, _)| kernel.name() == name);
+        let found = self
+            .kernels
+            .iter()
+            .find(|(kernel, _)| kernel.name() == name);
         let (_, handle) = found.ok_or(Status::ERROR_NOT_FOUND)?;
         Ok(std::ptr::without_provenance_mut(*handle))
     }
@@ -110,6 +116,19 @@ impl Library {
 }
 
 impl Kernel {
+    /// The kernel of a handle. The runtime passes any function that it does not know as a kernel: then the value is
+    /// the address of host code.
+    pub(crate) fn find(driver: &Driver, handle: *mut c_void) -> Result<Arc<Self>> {
+        driver.kernels.get(handle).map_err(|status| {
+            let user_space = (1 << 16..1 << 47).contains(&handle.addr());
+            if user_space {
+                INVALID_DEVICE_FUNCTION
+            } else {
+                status
+            }
+        })
+    }
+
     /// Handle of the library it is of.
     pub(crate) fn library(&self) -> *mut c_void {
         self.library.to_c()
@@ -139,6 +158,8 @@ impl Kernel {
     }
 
     fn functions(&self) -> MutexGuard<'_, HashMap<u64, usize>> {
-        self.functions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

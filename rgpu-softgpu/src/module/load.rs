@@ -41,13 +41,18 @@ impl ModuleMemory for Variables<'_> {
         let memory = &self.driver.memory;
         let size = size.checked_add(spare).ok_or("too large")?;
         let base = memory.allocate(size).map_err(|error| error.to_string())?;
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(base);
+        self.taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(base);
         let owner = Owner {
             may_be_freed: false,
             ..Owner::of(self.context)
         };
         self.driver.owners.add(base, owner);
-        memory.fill(base, &[0], size).map_err(|error| error.to_string())?;
+        memory
+            .fill(base, &[0], size)
+            .map_err(|error| error.to_string())?;
         Ok(base.next_multiple_of(align.max(1)))
     }
 
@@ -84,7 +89,10 @@ impl Module {
             taken: Mutex::default(),
         };
         let program = Program::load(&image.ptx().text, &memory);
-        let variables = memory.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let variables = memory
+            .taken
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let program = program.map_err(|error| {
             free(driver, &variables);
             refusal(&error)
@@ -146,7 +154,10 @@ impl Module {
     ) -> Result<*mut c_void> {
         let signature = self.image.kernel(name)?;
         let driver = driver::get()?;
-        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut functions = self
+            .functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(&handle) = functions.get(name) {
             return Ok(std::ptr::without_provenance_mut(handle));
         }

@@ -12,7 +12,9 @@ mod jit_log;
 mod library;
 mod load;
 
-pub(crate) use function::{Function, Settings, Signature, resolve as resolve_function};
+pub(crate) use function::{
+    Function, Resolved, Settings, Signature, resolve as resolve_function, resolve_to_launch,
+};
 pub(crate) use image::Image;
 pub(crate) use jit_log::{JitLog, OptionArrays};
 pub(crate) use library::{Kernel, Library};

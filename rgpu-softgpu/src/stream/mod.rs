@@ -128,10 +128,7 @@ impl Stream {
     }
 
     /// Puts work into the stream. If it fails, it poisons the context.
-    pub(crate) fn enqueue(
-        &self,
-        work: impl FnOnce() -> Result + Send + 'static,
-    ) -> Arc<Ticket> {
+    pub(crate) fn enqueue(&self, work: impl FnOnce() -> Result + Send + 'static) -> Arc<Ticket> {
         let work = self.context.guarded(work);
         let (ticket, placed) = self.context.order().place(self.lane, &[], work);
         placed.start();

@@ -131,7 +131,10 @@ mod tests {
             }
         });
         let second = start(std::slice::from_ref(&first), note("second"));
-        let third = start(&[first.clone(), second.clone(), first.clone()], note("third"));
+        let third = start(
+            &[first.clone(), second.clone(), first.clone()],
+            note("third"),
+        );
         assert!(!first.is_done() && !second.is_done() && !third.is_done());
         gate.wait();
         third.wait();

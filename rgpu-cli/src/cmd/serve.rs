@@ -130,13 +130,19 @@ fn default_listen() -> anyhow::Result<Vec<Url>> {
 
 /// Tells people and scripts that the server is up.
 fn announce(server: &Server) -> anyhow::Result<()> {
+    let devices = server.devices().into_iter().enumerate();
+    let mut text: String = devices
+        .map(|(ordinal, name)| format!("device {ordinal}: {name}\n"))
+        .collect();
+    text.extend(
+        server
+            .urls()
+            .iter()
+            .map(|url| format!("listening on {url}\n")),
+    );
+    // At once, so that a script that has read what it wants may close its end.
     let mut out = std::io::stdout().lock();
-    for (ordinal, name) in server.devices().iter().enumerate() {
-        writeln!(out, "device {ordinal}: {name}")?;
-    }
-    for url in server.urls() {
-        writeln!(out, "listening on {url}")?;
-    }
+    out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 

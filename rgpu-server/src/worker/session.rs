@@ -238,7 +238,7 @@ impl Session {
     }
 
     fn step(&mut self, wire: &mut WireIn) -> Result<(), End> {
-        let result = match wire.next(self.writer.sent())? {
+        let result = match wire.next(|| self.writer.sent())? {
             Arrived::Data(header) => self.data(&header, wire),
             Arrived::Call(header, body) => {
                 self.frame = header;

@@ -80,15 +80,16 @@ impl WireIn {
         }
     }
 
-    /// The next frame: a call with its body, or the header of a piece of bulk data.
-    pub(super) fn next(&mut self, sent: u64) -> Result<Arrived, End> {
+    /// The next frame: a call with its body, or the header of a piece of bulk data. `sent` counts the frames
+    /// sent to the client, and is asked once the frame is here.
+    pub(super) fn next(&mut self, sent: impl FnOnce() -> u64) -> Result<Arrived, End> {
         let mut bytes = [0; HEADER_LEN];
         match self.receiver.receive(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(End::Left),
             result => result?,
         }
         let header = Header::from_bytes(&bytes)?;
-        self.incoming.accept(&header, sent)?;
+        self.incoming.accept(&header, sent())?;
         if header.op == Opcode::DATA {
             return Ok(Arrived::Data(header));
         }

@@ -91,7 +91,11 @@ impl Barriers {
                 barrier.with_predicate += u32::from(predicate);
             }
         }
-        barrier.open_if_full(warps, release);
+        // Most arrivals leave others of their own warp behind.
+        let warp = seat.warp as usize;
+        if barrier.expected != 0 || warps[warp].live & !barrier.arrived[warp] == 0 {
+            barrier.open_if_full(warps, release);
+        }
     }
 
     /// A thread exited: barriers that waited for it may open.

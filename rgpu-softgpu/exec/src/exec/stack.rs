@@ -25,6 +25,8 @@ pub(crate) struct ThreadStack {
     /// Lowest address, that of the guard.
     limit: NonZeroUsize,
     length: usize,
+    /// Bytes left unused at the high end.
+    offset: usize,
 }
 
 impl ThreadStack {
@@ -40,7 +42,11 @@ impl ThreadStack {
         }
         let limit =
             NonZeroUsize::new(base.expose_provenance()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let stack = Self { limit, length };
+        let stack = Self {
+            limit,
+            length,
+            offset: next_offset(),
+        };
         // SAFETY: the range lies in the mapping above.
         if unsafe {
             libc::mprotect(
@@ -65,6 +71,13 @@ impl ThreadStack {
     }
 }
 
+/// Stacks begin at different cache lines of a page: threads that take turns use the same few lines of their stacks,
+/// and would all compete for the same few sets of the cache.
+fn next_offset() -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed) % 32 * 128
+}
+
 impl Drop for ThreadStack {
     fn drop(&mut self) {
         let base = std::ptr::with_exposed_provenance_mut(self.limit.get());
@@ -76,7 +89,7 @@ impl Drop for ThreadStack {
 // SAFETY: the mapping has a guard at its low end, at least 16 KiB above it, and lives as long as this value.
 unsafe impl Stack for ThreadStack {
     fn base(&self) -> StackPointer {
-        self.limit.saturating_add(self.length)
+        self.limit.saturating_add(self.length - self.offset)
     }
 
     fn limit(&self) -> StackPointer {

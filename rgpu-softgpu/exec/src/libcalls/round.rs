@@ -206,6 +206,7 @@ mod tests {
         ternary!(fma_f64 "vfmadd213sd" f64);
     }
 
+    #[cfg(target_arch = "x86_64")]
     const MODES: [Mode; 4] = [Mode::Rn, Mode::Rz, Mode::Rm, Mode::Rp];
 
     #[cfg(target_arch = "x86_64")]
@@ -217,7 +218,6 @@ mod tests {
         );
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[track_caller]
     fn same_f64(ours: f64, theirs: f64) {
         assert!(
@@ -317,10 +317,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nearest_is_what_the_language_does((a, b, c) in bits()) {
+            let (a, b, c) = (f64::from_bits(a), f64::from_bits(b), f64::from_bits(c));
+            same_f64(add(a, b, Mode::Rn), a + b);
+            same_f64(mul(a, b, Mode::Rn), a * b);
+            same_f64(div(a, b, Mode::Rn), a / b);
+            same_f64(sqrt(a, Mode::Rn), a.sqrt());
+            same_f64(fma(a, b, c, Mode::Rn), a.mul_add(b, c));
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        #[cfg(target_arch = "x86_64")]
         fn random_doubles_agree_with_the_processor((a, b, c) in bits()) {
             let (a, b, c) = (f64::from_bits(a), f64::from_bits(b), f64::from_bits(c));
             compare_f64(a, b, c);
@@ -329,7 +341,6 @@ mod tests {
         }
 
         #[test]
-        #[cfg(target_arch = "x86_64")]
         fn random_singles_agree_with_the_processor(a: u32, b: u32, c: u32, near in -40i32..40) {
             let (a, b, c) = (f32::from_bits(a), f32::from_bits(b), f32::from_bits(c));
             compare_f32(a, b, c);

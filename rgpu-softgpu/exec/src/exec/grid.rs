@@ -142,6 +142,11 @@ impl Grid {
         !self.has_unclaimed() && self.parked_count.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether the blocks count on all of them being resident: half of two such grids would wait for ever.
+    fn is_cooperative(&self) -> bool {
+        self.workspace != 0
+    }
+
     /// `%ctaid` of block `number`.
     pub(crate) fn ctaid(&self, number: u64) -> [u32; 3] {
         let [x, y, _] = self.grid.map(u64::from);
@@ -187,9 +192,10 @@ impl Grid {
         let due = Self::due(state);
         let start = self.has_unclaimed() && (state.new_is_next || due.is_none());
         if start
-            && self
-                .stacks
-                .admit(self.block_threads as usize, state.resident == 0)
+            && self.stacks.admit(
+                self.block_threads as usize,
+                state.resident == 0 || self.is_cooperative(),
+            )
         {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if number < self.total {

@@ -77,7 +77,7 @@ impl Pool {
         let threads = options.threads.max(1);
         let mut pool = Self {
             device,
-            stacks: Arc::new(StackPool::new(options.stack)),
+            stacks: Arc::new(StackPool::new(options.stack, threads)),
             shared: Arc::default(),
             threads,
             launches: AtomicU32::new(1),

@@ -63,6 +63,43 @@ fn of_all_blocks_as_a_grid_barrier() {
     }
 }
 
+#[test]
+fn of_all_blocks_of_large_cooperative_grids_side_by_side() {
+    unsafe extern "C" fn entry(ctx: Ctx) {
+        let (count, blocks) = (
+            argument::<AtomicU64>(ctx),
+            u64::from(context(ctx).nctaid[0]),
+        );
+        assert_ne!(context(ctx).grid_workspace, 0);
+        if context(ctx).tid[0] == 0 {
+            count.fetch_add(1, Ordering::AcqRel);
+            wait_for(ctx, count, blocks);
+        }
+        sync(ctx);
+    }
+    let pool = pool(2);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let (count, memory) = (AtomicU64::new(0), device().memory());
+                let workspace = memory.allocate(WORKSPACE).unwrap();
+                let address = (std::ptr::from_ref(&count).expose_provenance() as u64).to_ne_bytes();
+                let launch = Launch {
+                    kernel: kernel(entry, true),
+                    grid: [12, 1, 1],
+                    block: [512, 1, 1],
+                    dynamic_shared: 0,
+                    params: &address,
+                    cancel: CancelToken::new(),
+                };
+                pool.launch_cooperative(&launch, workspace).unwrap();
+                memory.release(workspace).unwrap();
+                assert_eq!(count.into_inner(), 12);
+            });
+        }
+    });
+}
+
 /// Waits for the flag to be 1, then makes it 2.
 unsafe extern "C" fn answer(ctx: Ctx) {
     let flag = argument::<AtomicU64>(ctx);

@@ -14,7 +14,7 @@ use rgpu_proto::hello::{Device, Inventory};
 
 use crate::codes::{self, Code};
 use crate::inventory::Source;
-use crate::layout::{self, Memory, MemoryV2, PciInfo, Process, ProcessV1, Utilization};
+use crate::layout::{self, Memory, MemoryV2, PciInfo, Process, ProcessV1};
 
 static SOURCE: std::sync::LazyLock<Source> = std::sync::LazyLock::new(Source::default);
 
@@ -183,28 +183,38 @@ fn driver_release(cuda: i32) -> String {
     format!("{release}.00 (rgpu)")
 }
 
-fn by_index(inventory: &Inventory, index: u32, device: *mut Handle) -> Result {
+/// # Safety
+/// A non-null `device` is writable.
+unsafe fn by_index(inventory: &Inventory, index: u32, device: *mut Handle) -> Result {
     if index as usize >= inventory.devices.len() {
         return Err(codes::INVALID_ARGUMENT);
     }
-    // SAFETY: the application's pointer.
+    // SAFETY: the caller's promise.
     unsafe { put(device, (index as usize + 1) as Handle) }
 }
 
-fn by(inventory: &Inventory, device: *mut Handle, is_it: impl Fn(&Device) -> bool) -> Result {
+/// # Safety
+/// A non-null `device` is writable.
+unsafe fn by(
+    inventory: &Inventory,
+    device: *mut Handle,
+    is_it: impl Fn(&Device) -> bool,
+) -> Result {
     let at = inventory
         .devices
         .iter()
         .position(is_it)
         .ok_or(codes::NOT_FOUND)?;
-    by_index(inventory, at as u32, device)
+    // SAFETY: the caller's promise.
+    unsafe { by_index(inventory, at as u32, device) }
 }
 
-fn by_bus(inventory: &Inventory, bus: &str, device: *mut Handle) -> Result {
+/// # Safety
+/// A non-null `device` is writable.
+unsafe fn by_bus(inventory: &Inventory, bus: &str, device: *mut Handle) -> Result {
     let wanted = layout::bus_numbers(bus).ok_or(codes::INVALID_ARGUMENT)?;
-    by(inventory, device, |d| {
-        layout::bus_numbers(&d.pci_bus_id) == Some(wanted)
-    })
+    // SAFETY: the caller's promise.
+    unsafe { by(inventory, device, |d| layout::bus_numbers(&d.pci_bus_id) == Some(wanted)) }
 }
 
 of_system! {
@@ -262,13 +272,13 @@ of_device! {
     fn nvmlDeviceGetGraphicsRunningProcesses_v2(device, count: *mut u32, _infos: *mut Process) = |_inventory, _at| put(count, 0);
     fn nvmlDeviceGetGraphicsRunningProcesses_v3(device, count: *mut u32, _infos: *mut Process) = |_inventory, _at| put(count, 0);
     fn nvmlDeviceGetMPSComputeRunningProcesses_v3(device, count: *mut u32, _infos: *mut Process) = |_inventory, _at| put(count, 0);
-    fn nvmlDeviceGetUtilizationRates(device, _rates: *mut Utilization) = |_inventory, _at| Err(codes::NOT_SUPPORTED);
     fn nvmlDeviceGetComputeMode(device, mode: *mut u32) = |_inventory, _at| put(mode, 0);
     fn nvmlDeviceGetPersistenceMode(device, mode: *mut u32) = |_inventory, _at| put(mode, 1);
-    fn nvmlDeviceGetNumGpuCores(device, _cores: *mut u32) = |_inventory, _at| Err(codes::NOT_SUPPORTED);
 }
 
 not_supported! {
+    nvmlDeviceGetUtilizationRates
+    nvmlDeviceGetNumGpuCores
     nvmlDeviceGetTemperature
     nvmlDeviceGetTemperatureV
     nvmlDeviceGetTemperatureThreshold

@@ -7,70 +7,83 @@ use rgpu_proto::hello::{Device, Inventory};
 /// `nvmlMemory_t`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Memory {
-    pub(crate) total: u64,
-    pub(crate) free: u64,
-    pub(crate) used: u64,
+pub struct Memory {
+    /// See nvml.h.
+    pub total: u64,
+    /// See nvml.h.
+    pub free: u64,
+    /// See nvml.h.
+    pub used: u64,
 }
 
 /// `nvmlMemory_v2_t`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MemoryV2 {
-    pub(crate) version: u32,
-    pub(crate) total: u64,
-    pub(crate) reserved: u64,
-    pub(crate) free: u64,
-    pub(crate) used: u64,
+pub struct MemoryV2 {
+    /// See nvml.h.
+    pub version: u32,
+    /// See nvml.h.
+    pub total: u64,
+    /// See nvml.h.
+    pub reserved: u64,
+    /// See nvml.h.
+    pub free: u64,
+    /// See nvml.h.
+    pub used: u64,
 }
 
 /// `nvmlMemory_v2`: the structure's size and version.
-pub(crate) const MEMORY_V2: u32 = size_of::<MemoryV2>() as u32 | 2 << 24;
+pub const MEMORY_V2: u32 = size_of::<MemoryV2>() as u32 | 2 << 24;
 
 /// `nvmlPciInfo_t`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PciInfo {
-    pub(crate) bus_id_legacy: [c_char; 16],
-    pub(crate) domain: u32,
-    pub(crate) bus: u32,
-    pub(crate) device: u32,
-    pub(crate) device_id: u32,
-    pub(crate) subsystem_id: u32,
-    pub(crate) bus_id: [c_char; 32],
+pub struct PciInfo {
+    /// See nvml.h.
+    pub bus_id_legacy: [c_char; 16],
+    /// See nvml.h.
+    pub domain: u32,
+    /// See nvml.h.
+    pub bus: u32,
+    /// See nvml.h.
+    pub device: u32,
+    /// See nvml.h.
+    pub device_id: u32,
+    /// See nvml.h.
+    pub subsystem_id: u32,
+    /// See nvml.h.
+    pub bus_id: [c_char; 32],
 }
 
 /// `nvmlProcessInfo_v1_t`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ProcessV1 {
-    pub(crate) pid: u32,
-    pub(crate) used: u64,
+pub struct ProcessV1 {
+    /// See nvml.h.
+    pub pid: u32,
+    /// See nvml.h.
+    pub used: u64,
 }
 
 /// `nvmlProcessInfo_v2_t`, which is also the third version.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Process {
-    pub(crate) pid: u32,
-    pub(crate) used: u64,
-    pub(crate) gpu_instance: u32,
-    pub(crate) compute_instance: u32,
-}
-
-/// `nvmlUtilization_t`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Utilization {
-    pub(crate) gpu: u32,
-    pub(crate) memory: u32,
+pub struct Process {
+    /// See nvml.h.
+    pub pid: u32,
+    /// See nvml.h.
+    pub used: u64,
+    /// See nvml.h.
+    pub gpu_instance: u32,
+    /// See nvml.h.
+    pub compute_instance: u32,
 }
 
 /// No instance: the device is not partitioned.
 const NO_INSTANCE: u32 = u32::MAX;
 
 /// Memory of a device.
-pub(crate) fn memory(inventory: &Inventory, device: usize) -> Memory {
+pub fn memory(inventory: &Inventory, device: usize) -> Memory {
     let total = inventory.devices[device].total_memory;
     let used = inventory
         .clients
@@ -87,7 +100,7 @@ pub(crate) fn memory(inventory: &Inventory, device: usize) -> Memory {
 }
 
 /// Processes that use a device, by the pids of their own hosts.
-pub(crate) fn processes(inventory: &Inventory, device: usize) -> Vec<Process> {
+pub fn processes(inventory: &Inventory, device: usize) -> Vec<Process> {
     inventory
         .clients
         .iter()
@@ -102,7 +115,7 @@ pub(crate) fn processes(inventory: &Inventory, device: usize) -> Vec<Process> {
 }
 
 /// Domain, bus and device number of a bus id such as `0000:3B:00.0`.
-pub(crate) fn bus_numbers(text: &str) -> Option<(u32, u32, u32)> {
+pub fn bus_numbers(text: &str) -> Option<(u32, u32, u32)> {
     let (rest, _) = text.split_once('.').unwrap_or((text, ""));
     let hex = |part| u32::from_str_radix(part, 16).ok();
     match rest.split(':').collect::<Vec<_>>().as_slice() {
@@ -113,7 +126,7 @@ pub(crate) fn bus_numbers(text: &str) -> Option<(u32, u32, u32)> {
 }
 
 /// What NVML says of a device's place.
-pub(crate) fn pci(device: &Device) -> PciInfo {
+pub fn pci(device: &Device) -> PciInfo {
     let (domain, bus, number) = bus_numbers(&device.pci_bus_id).unwrap_or_default();
     let mut info = PciInfo {
         bus_id_legacy: [0; 16],
@@ -142,7 +155,7 @@ pub(crate) fn pci(device: &Device) -> PciInfo {
 }
 
 /// A UUID as NVML writes it.
-pub(crate) fn uuid(device: &Device) -> String {
+pub fn uuid(device: &Device) -> String {
     let hex: Vec<String> = device
         .uuid
         .iter()
@@ -160,7 +173,7 @@ pub(crate) fn uuid(device: &Device) -> String {
 }
 
 /// An attribute of a device, by its `CUdevice_attribute` number.
-pub(crate) fn attribute(device: &Device, which: u32) -> Option<i32> {
+pub fn attribute(device: &Device, which: u32) -> Option<i32> {
     device
         .attributes
         .iter()

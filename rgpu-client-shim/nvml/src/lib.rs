@@ -7,10 +7,10 @@
 //! |---|---|
 //! | [`inventory`] | the question and its answer |
 //! | `codes` | return codes and their texts |
-//! | `layout` | NVML's structures |
+//! | [`layout`] | NVML's structures |
 //! | [`entry`] | the C functions |
 
 mod codes;
 pub mod entry;
 pub mod inventory;
-mod layout;
+pub mod layout;

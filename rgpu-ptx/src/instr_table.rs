@@ -13,7 +13,7 @@ pub struct Row {
     /// Dotted prefix that names the opcode; further spellings in `aliases`.
     pub text: &'static str,
     pub aliases: &'static [&'static str],
-    /// Modifiers it may carry; those of `required` it must.
+    /// Modifiers it may carry, in the order they are written; those of `required` it must.
     pub mods: &'static [ModClass],
     pub required: &'static [ModClass],
     /// What each written type may be, in order. The last `optional_types` may be left out.
@@ -26,10 +26,10 @@ pub struct Row {
     pub sm: u16,
 }
 
-/// Builds [`Opcode`] and [`ROWS`]. A row reads: variant = spelling, modifiers (`required` / `optional`),
+/// Builds [`Opcode`] and [`ROWS`]. A row reads: variant = spelling, required modifiers, all modifiers,
 /// types, operands, PTX version, sm.
 macro_rules! rows {
-    ($($op:ident = $text:literal $(| $alias:literal)* {$($req:ident)*} [$($opt:ident)*]
+    ($($op:ident = $text:literal $(| $alias:literal)* {$($req:ident)*} [$($mods:ident)*]
        ($($ty:expr),* $(; $oty:expr)*) [$($rule:expr),*] $ptx:literal $sm:literal;)+) => {
         tokens! {
             /// Every data instruction that this crate understands. Branches and calls are
@@ -43,7 +43,7 @@ macro_rules! rows {
             text: $text,
             aliases: &[$($alias),*],
             required: &[$(ModClass::$req),*],
-            mods: &[$(ModClass::$req,)* $(ModClass::$opt),*],
+            mods: &[$(ModClass::$mods),*],
             types: &[$($ty,)* $($oty),*],
             optional_types: <[TypeSet]>::len(&[$($oty),*]),
             operands: &[$($rule),*],
@@ -62,9 +62,9 @@ rows! {
     Subc = "subc" {} [Cc] (INT32_64) [D0, S0, S0] 12 10;
     Mul = "mul" {} [Rounding Ftz Sat Mul] (ARITH) [DWide, S0, S0] 10 10;
     Mad = "mad" {} [Rounding Ftz Sat Mul Cc] (ARITH) [DWide, S0, S0, SWide] 10 10;
-    Madc = "madc" {Mul} [Cc] (INT32_64) [D0, S0, S0, S0] 30 20;
-    Mul24 = "mul24" {Mul} [] (INT32) [D0, S0, S0] 10 10;
-    Mad24 = "mad24" {Mul} [Sat] (INT32) [D0, S0, S0, S0] 10 10;
+    Madc = "madc" {Mul} [Mul Cc] (INT32_64) [D0, S0, S0, S0] 30 20;
+    Mul24 = "mul24" {Mul} [Mul] (INT32) [D0, S0, S0] 10 10;
+    Mad24 = "mad24" {Mul} [Mul Sat] (INT32) [D0, S0, S0, S0] 10 10;
     Sad = "sad" {} [] (INT16_64) [D0, S0, S0, S0] 10 10;
     Div = "div" {} [Rounding Approx Full Ftz] (INT16_64.or(F32_64)) [D0, S0, S0] 10 10;
     Rem = "rem" {} [] (INT16_64) [D0, S0, S0] 10 10;
@@ -79,27 +79,27 @@ rows! {
     Brev = "brev" {} [] (BITS32_64) [D0, S0] 20 20;
     Bfe = "bfe" {} [] (INT32_64) [D0, S0, SU32, SU32] 20 20;
     Bfi = "bfi" {} [] (BITS32_64) [D0, S0, S0, SU32, SU32] 20 20;
-    Bmsk = "bmsk" {ShiftMode} [] (BITS32) [D0, SU32, SU32] 76 70;
-    Szext = "szext" {ShiftMode} [] (INT32) [D0, S0, SU32] 76 70;
+    Bmsk = "bmsk" {ShiftMode} [ShiftMode] (BITS32) [D0, SU32, SU32] 76 70;
+    Szext = "szext" {ShiftMode} [ShiftMode] (INT32) [D0, S0, SU32] 76 70;
     Dp4a = "dp4a" {} [] (INT32, INT32) [DU32, SU32, SU32, SU32] 50 61;
-    Dp2a = "dp2a" {Mul} [] (INT32, INT32) [DU32, SU32, SU32, SU32] 50 61;
+    Dp2a = "dp2a" {Mul} [Mul] (INT32, INT32) [DU32, SU32, SU32, SU32] 50 61;
 
     // Floating point only.
     Fma = "fma" {} [Rounding Ftz Sat Relu Oob] (FLOATS) [D0, S0, S0, S0] 14 13;
     Rcp = "rcp" {} [Rounding Approx Ftz] (F32_64) [D0, S0] 10 10;
     Sqrt = "sqrt" {} [Rounding Approx Ftz] (F32_64) [D0, S0] 10 10;
-    Rsqrt = "rsqrt" {Approx} [Ftz] (F32_64) [D0, S0] 10 10;
-    Sin = "sin" {Approx} [Ftz] (F32) [D0, S0] 10 10;
-    Cos = "cos" {Approx} [Ftz] (F32) [D0, S0] 10 10;
-    Lg2 = "lg2" {Approx} [Ftz] (F32) [D0, S0] 10 10;
-    Ex2 = "ex2" {Approx} [Ftz] (F32.or(HALVES)) [D0, S0] 10 10;
-    Tanh = "tanh" {Approx} [] (F32.or(HALVES)) [D0, S0] 70 75;
+    Rsqrt = "rsqrt" {Approx} [Approx Ftz] (F32_64) [D0, S0] 10 10;
+    Sin = "sin" {Approx} [Approx Ftz] (F32) [D0, S0] 10 10;
+    Cos = "cos" {Approx} [Approx Ftz] (F32) [D0, S0] 10 10;
+    Lg2 = "lg2" {Approx} [Approx Ftz] (F32) [D0, S0] 10 10;
+    Ex2 = "ex2" {Approx} [Approx Ftz] (F32.or(HALVES)) [D0, S0] 10 10;
+    Tanh = "tanh" {Approx} [Approx] (F32.or(HALVES)) [D0, S0] 70 75;
     Copysign = "copysign" {} [] (F32_64) [D0, S0, S0] 20 20;
-    Testp = "testp" {Testp} [] (F32_64) [DPred, S0] 20 20;
+    Testp = "testp" {Testp} [Testp] (F32_64) [DPred, S0] 20 20;
 
     // Comparison and selection.
-    Set = "set" {Cmp} [BoolOp Ftz] (SET_DST, SET_SRC) [D0, S1, S1, OptPred] 10 10;
-    Setp = "setp" {Cmp} [BoolOp Ftz] (COMPARABLE) [DPredPair, S0, S0, OptPred] 10 10;
+    Set = "set" {Cmp} [Cmp BoolOp Ftz] (SET_DST, SET_SRC) [D0, S1, S1, OptPred] 10 10;
+    Setp = "setp" {Cmp} [Cmp BoolOp Ftz] (COMPARABLE) [DPredPair, S0, S0, OptPred] 10 10;
     Selp = "selp" {} [] (SELECTABLE) [D0, S0, S0, SPred] 10 10;
     Slct = "slct" {} [Ftz] (SELECTABLE, SLCT_KEY) [D0, S0, S0, S1] 10 10;
 
@@ -111,31 +111,31 @@ rows! {
     Cnot = "cnot" {} [] (BITS16_64) [D0, S0] 10 10;
     Shl = "shl" {} [] (BITS16_64) [D0, S0, SU32] 10 10;
     Shr = "shr" {} [] (BITS16_64.or(INT16_64)) [D0, S0, SU32] 10 10;
-    Shf = "shf" {ShiftDir ShiftMode} [] (BITS32) [D0, S0, S0, SU32] 31 32;
+    Shf = "shf" {ShiftDir ShiftMode} [ShiftDir ShiftMode] (BITS32) [D0, S0, S0, SU32] 31 32;
     Lop3 = "lop3" {} [BoolOp] (BITS32) [D0Pair, S0, S0, S0, ImmInt, OptPred] 43 50;
     Prmt = "prmt" {} [Prmt] (BITS32) [D0, S0, S0, SU32] 20 20;
 
     // Moves and conversions.
     Mov = "mov" {} [Vec] (ANY) [DMov, SMov] 10 10;
     Cvt = "cvt" {} [Rounding Ftz Sat Satfinite Relu] (CVT, CVT) [DWide0, SWide1, OptS1, OptRandom] 10 10;
-    CvtPack = "cvt.pack" {Sat} [] (PACK_DST, INT32; BITS32) [DU32, SU32, SU32, OptSU32] 65 72;
-    Cvta = "cvta" {Space} [To] (UINT32_64) [D0, SAddr0] 20 20;
-    Isspacep = "isspacep" {Space} [] () [DPred, SPtr] 20 20;
+    CvtPack = "cvt.pack" {Sat} [Sat] (PACK_DST, INT32; BITS32) [DU32, SU32, SU32, OptSU32] 65 72;
+    Cvta = "cvta" {Space} [To Space] (UINT32_64) [D0, SAddr0] 20 20;
+    Isspacep = "isspacep" {Space} [Space] () [DPred, SPtr] 20 20;
     Mapa = "mapa" {} [Space] (UINT32_64) [D0, SAddr0, SU32] 78 90;
     Getctarank = "getctarank" {} [Space] (UINT32_64) [DU32, SAddr0] 78 90;
 
     // Memory.
-    Ld = "ld" {} [Sem Mmio Scope Space Nc Cache Hints Vec] (MEMORY) [DVec0, Addr, OptPolicy] 10 10;
+    Ld = "ld" {} [Mmio Sem Scope Space Nc Cache Hints Vec] (MEMORY) [DVec0, Addr, OptPolicy] 10 10;
     Ldu = "ldu" {} [Space Vec] (MEMORY) [DVec0, Addr] 20 20;
-    St = "st" {} [Sem Mmio Scope Space Cache Hints Vec] (MEMORY) [Addr, SVec0, OptPolicy] 10 10;
-    Atom = "atom" {Atom} [Sem Scope Space Noftz Vec Hints] (ATOM) [DVec0Sink, Addr, SVec0, OptS0, OptPolicy] 11 11;
-    Red = "red" {Atom} [Sem Scope Space Noftz Vec Hints] (ATOM) [Addr, SVec0, OptPolicy] 12 11;
+    St = "st" {} [Mmio Sem Scope Space Cache Hints Vec] (MEMORY) [Addr, SVec0, OptPolicy] 10 10;
+    Atom = "atom" {Atom} [Sem Scope Space Atom Noftz Vec Hints] (ATOM) [DVec0Sink, Addr, SVec0, OptS0, OptPolicy] 11 11;
+    Red = "red" {Atom} [Sem Scope Space Atom Noftz Vec Hints] (ATOM) [Addr, SVec0, OptPolicy] 12 11;
     Prefetch = "prefetch" {} [Space Level Hints] () [Addr] 20 20;
-    Prefetchu = "prefetchu" {Level} [] () [Addr] 20 20;
-    Discard = "discard" {Level} [Space] () [Addr, ImmInt] 74 80;
-    Applypriority = "applypriority" {Hints} [Space] () [Addr, ImmInt] 74 80;
-    CreatePolicyFractional = "createpolicy.fractional" {Hints} [] (BITS64) [D0, OptSF32] 74 80;
-    CpAsync = "cp.async" {Cache Space Space2} [Hints] () [Addr, Addr, ImmInt, OptSrcSize, OptPolicy] 70 80;
+    Prefetchu = "prefetchu" {Level} [Level] () [Addr] 20 20;
+    Discard = "discard" {Level} [Level Space] () [Addr, ImmInt] 74 80;
+    Applypriority = "applypriority" {Hints} [Hints Space] () [Addr, ImmInt] 74 80;
+    CreatePolicyFractional = "createpolicy.fractional" {Hints} [Hints] (BITS64) [D0, OptSF32] 74 80;
+    CpAsync = "cp.async" {Cache Space Space2} [Cache Space Space2 Hints] () [Addr, Addr, ImmInt, OptSrcSize, OptPolicy] 70 80;
     CpAsyncCommitGroup = "cp.async.commit_group" {} [] () [] 70 80;
     CpAsyncWaitGroup = "cp.async.wait_group" {} [] () [ImmInt] 70 80;
     CpAsyncWaitAll = "cp.async.wait_all" {} [] () [] 70 80;
@@ -145,22 +145,22 @@ rows! {
     Stackrestore = "stackrestore" {} [] (UINT32_64) [S0] 73 52;
 
     // Threads together.
-    Shfl = "shfl" {Shfl} [Sync] (BITS32) [D0Pair, S0, SU32, SU32, OptSU32] 30 30;
-    Vote = "vote" {Vote} [Sync] (PRED_B32) [D0, SPred, OptSU32] 12 12;
-    Match = "match" {MatchMode Sync} [] (BITS32_64) [DU32Pair, S0, SU32] 60 70;
+    Shfl = "shfl" {Shfl} [Sync Shfl] (BITS32) [D0Pair, S0, SU32, SU32, OptSU32] 30 30;
+    Vote = "vote" {Vote} [Sync Vote] (PRED_B32) [D0, SPred, OptSU32] 12 12;
+    Match = "match" {MatchMode Sync} [MatchMode Sync] (BITS32_64) [DU32Pair, S0, SU32] 60 70;
     Activemask = "activemask" {} [] (BITS32) [D0] 62 30;
-    Redux = "redux" {Sync Atom} [Abs Nan] (BITS32.or(INT32).or(F32)) [D0, S0, SU32] 70 80;
-    Elect = "elect" {Sync} [] () [DU32Pair, SU32] 80 90;
+    Redux = "redux" {Sync Atom} [Sync Atom Abs Nan] (BITS32.or(INT32).or(F32)) [D0, S0, SU32] 70 80;
+    Elect = "elect" {Sync} [Sync] () [DU32Pair, SU32] 80 90;
     BarSync = "barrier.sync" | "barrier.cta.sync" | "bar.sync" | "bar.cta.sync" {} [Aligned] () [SU32, OptSU32] 10 10;
     BarArrive = "barrier.arrive" | "barrier.cta.arrive" | "bar.arrive" | "bar.cta.arrive" {} [Aligned] () [SU32, SU32] 20 20;
-    BarRed = "barrier.red" | "barrier.cta.red" | "bar.red" | "bar.cta.red" {BarRed} [Aligned] (PRED_U32) [D0, SU32, OptSU32, SPred] 20 20;
+    BarRed = "barrier.red" | "barrier.cta.red" | "bar.red" | "bar.cta.red" {BarRed} [BarRed Aligned] (PRED_U32) [D0, SU32, OptSU32, SPred] 20 20;
     BarWarpSync = "bar.warp.sync" {} [] () [SU32] 60 30;
     BarrierClusterArrive = "barrier.cluster.arrive" {} [Sem Aligned] () [] 78 90;
     BarrierClusterWait = "barrier.cluster.wait" {} [Sem Aligned] () [] 78 90;
-    Membar = "membar" {Scope} [] () [] 14 10;
-    Fence = "fence" {Scope} [Sem] () [] 60 70;
-    FenceProxy = "fence.proxy" | "membar.proxy" {Proxy} [Space] () [] 75 70;
-    FenceMbarrierInit = "fence.mbarrier_init" {Sem Scope} [] () [] 80 90;
+    Membar = "membar" {Scope} [Scope] () [] 14 10;
+    Fence = "fence" {Scope} [Scope Sem] () [] 60 70;
+    FenceProxy = "fence.proxy" | "membar.proxy" {Proxy} [Proxy Space] () [] 75 70;
+    FenceMbarrierInit = "fence.mbarrier_init" {Sem Scope} [Sem Scope] () [] 80 90;
     MbarrierInit = "mbarrier.init" {} [Space] (BITS64) [Addr, SU32] 70 80;
     MbarrierInval = "mbarrier.inval" {} [Space] (BITS64) [Addr] 70 80;
     MbarrierExpectTx = "mbarrier.expect_tx" {} [Sem Scope Space] (BITS64) [Addr, SU32] 80 90;
@@ -183,8 +183,8 @@ rows! {
     Nanosleep = "nanosleep" {} [] (UINT32) [S0] 63 70;
     Pmevent = "pmevent" {} [] () [ImmInt] 14 10;
     PmeventMask = "pmevent.mask" {} [] () [ImmInt] 30 20;
-    SetmaxnregInc = "setmaxnreg.inc" {Sync Aligned} [] (UINT32) [ImmInt] 80 90;
-    SetmaxnregDec = "setmaxnreg.dec" {Sync Aligned} [] (UINT32) [ImmInt] 80 90;
+    SetmaxnregInc = "setmaxnreg.inc" {Sync Aligned} [Sync Aligned] (UINT32) [ImmInt] 80 90;
+    SetmaxnregDec = "setmaxnreg.dec" {Sync Aligned} [Sync Aligned] (UINT32) [ImmInt] 80 90;
 
     // Video: values are 32-bit registers, sources may name bytes or halves.
     Vadd = "vadd" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
@@ -192,23 +192,23 @@ rows! {
     Vabsdiff = "vabsdiff" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
     Vmin = "vmin" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
     Vmax = "vmax" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
-    Vshl = "vshl" {ShiftMode} [Sat Video] (INT32, INT32, UINT32) [DPart, SPart, SPart, OptSU32] 20 20;
-    Vshr = "vshr" {ShiftMode} [Sat Video] (INT32, INT32, UINT32) [DPart, SPart, SPart, OptSU32] 20 20;
-    Vset = "vset" {Cmp} [Video] (INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
+    Vshl = "vshl" {ShiftMode} [ShiftMode Sat Video] (INT32, INT32, UINT32) [DPart, SPart, SPart, OptSU32] 20 20;
+    Vshr = "vshr" {ShiftMode} [ShiftMode Sat Video] (INT32, INT32, UINT32) [DPart, SPart, SPart, OptSU32] 20 20;
+    Vset = "vset" {Cmp} [Cmp Video] (INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
     Vadd2 = "vadd2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vsub2 = "vsub2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vavrg2 = "vavrg2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vabsdiff2 = "vabsdiff2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vmin2 = "vmin2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vmax2 = "vmax2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
-    Vset2 = "vset2" {Cmp} [Video] (INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
+    Vset2 = "vset2" {Cmp} [Cmp Video] (INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vadd4 = "vadd4" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vsub4 = "vsub4" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vavrg4 = "vavrg4" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vabsdiff4 = "vabsdiff4" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vmin4 = "vmin4" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vmax4 = "vmax4" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
-    Vset4 = "vset4" {Cmp} [Video] (INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
+    Vset4 = "vset4" {Cmp} [Cmp Video] (INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
 }
 
 /// Control flow that has statement kinds of its own: spelling, PTX version times ten, lowest sm.

@@ -23,6 +23,10 @@ pub fn module(module: &Module) -> Result<String, Error> {
     // Declarations first: definitions may use what comes later.
     for function in &module.functions {
         header(&mut out, function);
+        // The definition repeats the directives, and a kernel's declaration takes none.
+        if function.body.is_none() {
+            directives(&mut out, &function.directives);
+        }
         out.push_str(";\n");
     }
     for item in &module.variables {
@@ -49,6 +53,7 @@ pub fn module(module: &Module) -> Result<String, Error> {
 pub fn function(module: &Module, function: &Function, body: &Body) -> String {
     let mut out = String::new();
     header(&mut out, function);
+    directives(&mut out, &function.directives);
     out.push_str("\n{\n");
     body::body(&mut out, module, function, body);
     out.push_str("}\n");
@@ -77,7 +82,6 @@ fn header(out: &mut String, function: &Function) {
     }
     out.push_str(&function.name);
     params(out, &function.params);
-    directives(out, &function.directives);
 }
 
 fn params(out: &mut String, list: &[Param]) {

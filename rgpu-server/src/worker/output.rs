@@ -29,7 +29,18 @@ pub(super) fn capture() -> io::Result<([std::fs::File; 2], std::fs::File)> {
     drop(stderr);
     let out = pipe_at(libc::STDOUT_FILENO)?;
     let err = pipe_at(libc::STDERR_FILENO)?;
+    unbuffer();
     Ok(([out, err], old))
+}
+
+unsafe extern "C" {
+    static stdout: *mut libc::FILE;
+}
+
+/// Makes what a driver prints through C's `stdout` reach the pipe at once: C buffers what goes to a pipe.
+fn unbuffer() {
+    // SAFETY: C sets `stdout` before any code of ours runs, and nothing has been printed through it yet.
+    unsafe { libc::setvbuf(stdout, std::ptr::null_mut(), libc::_IONBF, 0) };
 }
 
 fn duplicate(fd: i32) -> io::Result<std::fs::File> {

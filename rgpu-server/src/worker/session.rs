@@ -242,7 +242,11 @@ impl Session {
             Arrived::Data(header) => self.data(&header, wire),
             Arrived::Call(header, body) => {
                 self.frame = header;
-                self.enter().and_then(|()| self.handle(&body))
+                match self.enter() {
+                    Ok(()) => self.handle(&body),
+                    Err(Failed::Status(status)) => self.refuse(status, &body),
+                    Err(end) => Err(end),
+                }
             }
         };
         let outcome = match result {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rgpu_proto::frame::{Flags, Header};
 use rgpu_proto::handle::{Id, Stream};
-use rgpu_proto::limits::MAX_CHUNK;
+use rgpu_proto::limits::{MAX_CHUNK, MAX_MODULE};
 use rgpu_proto::msg::Credit;
 use rgpu_proto::msg::memory::CopyIn;
 use rgpu_proto::msg::module::Load;
@@ -58,7 +58,45 @@ pub(super) enum Sink {
     Nothing(Status),
 }
 
+impl Transfer {
+    /// Bytes of host memory that it holds, or will when it is complete.
+    fn staged(&self) -> u64 {
+        match &self.sink {
+            Sink::Box { staging, .. } => staging.bytes().len() as u64,
+            Sink::Image { load, .. } => load.size,
+            Sink::Linear { .. } | Sink::Nothing(_) => 0,
+        }
+    }
+}
+
+/// Whether `bytes` more may be staged beside `staged`. A box cannot be larger than what the client may hold on the
+/// device, nor an image than any module, so that a correct client with one thread is never refused.
+fn fits(staged: impl Iterator<Item = u64>, bytes: u64, lease: u64) -> bool {
+    let all = staged.fold(bytes, u64::saturating_add);
+    all <= lease.max(MAX_MODULE)
+}
+
 impl Session {
+    /// Refuses to hold more of a client's data in host memory than it could have on the device.
+    pub(super) fn room_to_stage(&self, bytes: u64) -> Result<(), Status> {
+        let staged = self.transfers.values().map(Transfer::staged);
+        if fits(staged, bytes, self.window.lease()) {
+            Ok(())
+        } else {
+            Err(Status::ERROR_OUT_OF_MEMORY)
+        }
+    }
+
+    /// The call at hand failed before it was carried out; its data comes all the same.
+    pub(super) fn refuse(&mut self, status: Status, body: &[u8]) -> Handled {
+        if self.frame.op == Opcode::COPY_IN && self.frame.flags.has(Flags::BULK) {
+            let copy: CopyIn = self.decode(body)?;
+            let bytes = self.transfer_size(&copy.extent)?;
+            return self.await_bulk(bytes, Sink::Nothing(status));
+        }
+        Err(status.into())
+    }
+
     /// The call at hand goes on when its `bytes` have arrived.
     pub(super) fn await_bulk(&mut self, bytes: u64, sink: Sink) -> Handled {
         if bytes == 0 || self.transfers.len() >= MOST {
@@ -159,4 +197,19 @@ impl Session {
 fn drop_piece(len: usize, wire: &mut WireIn) -> Result<(), End> {
     let mut sink = vec![0; len.min(MAX_CHUNK)];
     wire.body(&mut sink)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staged_bytes_are_bounded_by_lease_or_module() {
+        let (lease, none) = (4 << 30, || std::iter::empty());
+        assert!(fits(none(), lease, lease));
+        assert!(!fits(none(), lease + 1, lease));
+        assert!(!fits([lease, 1].into_iter(), 0, lease));
+        assert!(fits(none(), MAX_MODULE, 1 << 20));
+        assert!(!fits([u64::MAX].into_iter(), u64::MAX, lease));
+    }
 }

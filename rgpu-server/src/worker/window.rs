@@ -90,6 +90,11 @@ impl Window {
         self.granularity
     }
 
+    /// Bytes that the client may hold.
+    pub(super) const fn lease(&self) -> u64 {
+        self.lease
+    }
+
     /// Bytes in use.
     pub(super) const fn used(&self) -> u64 {
         self.used

@@ -224,12 +224,18 @@ impl Session {
                 stream: copy.stream,
             }
         } else {
-            match Chunk::allocate(&self.driver, bytes as usize) {
+            match self.staging(bytes) {
                 Ok(staging) => Sink::Box { copy, staging },
                 Err(status) => Sink::Nothing(status),
             }
         };
         self.await_bulk(bytes, sink)
+    }
+
+    /// Page-locked memory for a whole transfer.
+    fn staging(&self, bytes: u64) -> Result<Chunk, Status> {
+        self.room_to_stage(bytes)?;
+        Chunk::allocate(&self.driver, bytes as usize)
     }
 
     pub(in crate::worker) fn bulk(&self, what: &'static str) -> End {
@@ -239,7 +245,7 @@ impl Session {
         }
     }
 
-    fn transfer_size(&self, extent: &Extent) -> Result<u64, Failed> {
+    pub(in crate::worker) fn transfer_size(&self, extent: &Extent) -> Result<u64, Failed> {
         match extent.bytes() {
             Some(bytes) if bytes <= MAX_TRANSFER => Ok(bytes),
             _ => Err(self.bulk("larger than any device").into()),
@@ -376,7 +382,7 @@ impl Session {
         if is_linear(&copy.extent) {
             return self.copy_out_linear(copy, bytes, stream);
         }
-        let staging = Chunk::allocate(&self.driver, bytes as usize)?;
+        let staging = self.staging(bytes)?;
         let event = Arc::new(self.issue_out_whole(copy, &staging, stream)?);
         let finished = Arc::clone(&event);
         self.deliver(

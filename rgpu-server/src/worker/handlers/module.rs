@@ -59,13 +59,14 @@ impl Session {
         if size > MAX_MODULE {
             return Err(self.bulk("larger than any module").into());
         }
-        self.await_bulk(
-            size,
-            Sink::Image {
+        let sink = match self.room_to_stage(size) {
+            Ok(()) => Sink::Image {
                 load: upload.load,
                 bytes: Vec::new(),
             },
-        )
+            Err(status) => Sink::Nothing(status),
+        };
+        self.await_bulk(size, sink)
     }
 
     /// Loads an image whose bytes have all arrived.

@@ -109,7 +109,8 @@ pub(crate) unsafe fn cuCtxGetApiVersion(ctx: *mut c_void, version: *mut u32) -> 
 
 pub(crate) unsafe fn cuCtxGetCacheConfig(pconfig: *mut u32) -> Result {
     let client = client()?;
-    let context = client.contexts.hold().get(client.context()?)?;
+    let id = client.context()?;
+    let context = client.contexts.hold().get(id)?;
     // SAFETY: the application's pointer.
     unsafe { put(pconfig, context.cache) }
 }
@@ -122,7 +123,8 @@ pub(crate) unsafe fn cuCtxGetCurrent(pctx: *mut *mut c_void) -> Result {
 
 pub(crate) unsafe fn cuCtxGetDevice(device: *mut i32) -> Result {
     let client = client()?;
-    let context = client.contexts.hold().get(client.context()?)?;
+    let id = client.context()?;
+    let context = client.contexts.hold().get(id)?;
     // SAFETY: the application's pointer.
     unsafe { put(device, context.device as i32) }
 }
@@ -144,7 +146,8 @@ pub(crate) unsafe fn cuCtxGetExecAffinity(_affinity: *mut c_void, _kind: u32) ->
 
 pub(crate) unsafe fn cuCtxGetFlags(flags: *mut u32) -> Result {
     let client = client()?;
-    let context = client.contexts.hold().get(client.context()?)?;
+    let id = client.context()?;
+    let context = client.contexts.hold().get(id)?;
     // SAFETY: the application's pointer.
     unsafe { put(flags, context.flags) }
 }
@@ -157,7 +160,8 @@ pub(crate) unsafe fn cuCtxGetId(ctx: *mut c_void, ctx_id: *mut u64) -> Result {
 
 pub(crate) unsafe fn cuCtxGetSharedMemConfig(p_config: *mut u32) -> Result {
     let client = client()?;
-    let context = client.contexts.hold().get(client.context()?)?;
+    let id = client.context()?;
+    let context = client.contexts.hold().get(id)?;
     // SAFETY: the application's pointer.
     unsafe { put(p_config, context.banks) }
 }

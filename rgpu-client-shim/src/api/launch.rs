@@ -33,8 +33,12 @@ const COOPERATIVE_LAUNCH: u32 = 95;
 const MAX_SHARED: u32 = 8;
 const MAX_SHARED_OPTIN: u32 = 97;
 
-/// Refuses a launch that no device of this kind could carry out.
-fn check(layout: &Layout, kernel: &Kernel, device: &DeviceShadow) -> Result {
+/// `cudaErrorInvalidConfiguration`. NVIDIA's runtime gives the driver's codes on unchanged and documents this one
+/// for the kernels that it launches; for functions the driver documents `CUDA_ERROR_INVALID_VALUE`.
+const INVALID_CONFIGURATION: Status = Status(9);
+
+/// Refuses a launch that no device of this kind could carry out; a bad shape with `bad_shape`.
+fn check(layout: &Layout, kernel: &Kernel, device: &DeviceShadow, bad_shape: Status) -> Result {
     let limit = |attribute, least: u32| device.attribute_or(attribute, least as i32) as u32;
     let inside = |size: [u32; 3], limits: [u32; 3]| {
         size.iter()
@@ -50,7 +54,7 @@ fn check(layout: &Layout, kernel: &Kernel, device: &DeviceShadow) -> Result {
         || !inside(layout.block, MAX_BLOCK)
         || threads > u64::from(limit(MAX_THREADS, 1024))
     {
-        return Err(INVALID);
+        return Err(bad_shape);
     }
     if threads > kernel.max_threads.max(0) as u64 {
         return Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES);
@@ -214,7 +218,12 @@ unsafe fn launch(
     let (function, kernel, known) = target(client, f)?;
     let stream = stream(client, h_stream)?;
     let device = client.device(client.contexts.hold().get(context)?.device as i32)?;
-    check(&layout, &known, device)?;
+    let bad_shape = if kernel == 0 {
+        INVALID
+    } else {
+        INVALID_CONFIGURATION
+    };
+    check(&layout, &known, device, bad_shape)?;
     if layout.cooperative {
         check_resident(client, f, function.max(kernel), &layout, device)?;
     }

@@ -240,7 +240,7 @@ pub(crate) unsafe fn cuLibraryGetGlobal(
 /// The kernel behind a handle, for a look.
 fn known_kernel(kernel: *mut c_void) -> Result<(u32, Arc<Kernel>)> {
     let client = client()?;
-    let id = handle::<KernelKind>(client, kernel)?;
+    let id = super::kernel(client, kernel)?;
     let modules = client.modules.hold();
     let known = modules
         .kernels
@@ -281,7 +281,7 @@ pub(super) fn kernel_function(client: &'static Client, kernel: u32) -> Result<u3
 
 pub(crate) unsafe fn cuKernelGetFunction(p_func: *mut *mut c_void, kernel: *mut c_void) -> Result {
     let client = client()?;
-    let id = handle::<KernelKind>(client, kernel)?;
+    let id = super::kernel(client, kernel)?;
     if p_func.is_null() {
         return Err(INVALID);
     }

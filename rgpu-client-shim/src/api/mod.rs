@@ -159,14 +159,29 @@ pub(crate) enum Callable {
     Kernel(u32),
 }
 
+/// `cudaErrorInvalidDeviceFunction`. NVIDIA's runtime gives the driver's codes on unchanged (docs/cudart-13.md) and
+/// documents this one, so that the driver must return it though `cuda.h` has no such code.
+const INVALID_DEVICE_FUNCTION: Status = Status(98);
+
+/// The id of a kernel that exists. The runtime passes any function that it does not know as a kernel: then the
+/// value is the address of host code.
+fn kernel(client: &'static Client, value: *mut c_void) -> Result<u32> {
+    handle::<Kernel>(client, value).map_err(|status| {
+        let user_space = (1 << 16..1 << 47).contains(&(value as usize));
+        if user_space {
+            INVALID_DEVICE_FUNCTION
+        } else {
+            status
+        }
+    })
+}
+
 /// What a `CUfunction` parameter names.
 fn callable(client: &'static Client, value: *mut c_void) -> Result<Callable> {
-    if let Some(id) = Id::<Kernel>::from_c(value)
-        && id.0 >= rgpu_proto::handle::FIRST_MINTED
-    {
-        return handle::<Kernel>(client, value).map(Callable::Kernel);
+    if let Ok(id) = handle::<Function>(client, value) {
+        return Ok(Callable::Function(id));
     }
-    handle::<Function>(client, value).map(Callable::Function)
+    kernel(client, value).map(Callable::Kernel)
 }
 
 /// The function of a `CUfunction` parameter in the current context.

@@ -61,7 +61,8 @@ pub(crate) unsafe fn cuMemAllocAsync(
     h_stream: *mut c_void,
 ) -> Result {
     let client = client()?;
-    let context = client.contexts.hold().get(client.context()?)?;
+    let id = client.context()?;
+    let context = client.contexts.hold().get(id)?;
     let pool = client
         .memory
         .hold()

@@ -1,6 +1,7 @@
 //! Asks the GPU servers what they have: on request, and again and again while a job waits for a GPU, because
 //! memory that others give back raises no event here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -66,6 +67,7 @@ pub(crate) async fn refresh_gpus(
     core: CoreHandle,
     stop: CancellationToken,
 ) {
+    let mut silent = HashMap::new();
     loop {
         let pause = async {
             if refresh.waiting.load(Ordering::Relaxed) {
@@ -80,10 +82,28 @@ pub(crate) async fn refresh_gpus(
             () = pause => {}
         }
         let reports = ask_all(&urls, &*inventory).await;
+        tell_news(&mut silent, &reports);
         if core.send(Message::Gpus(reports)).is_err() {
             return;
         }
         refresh.rounds.send_modify(|n| *n += 1);
+    }
+}
+
+/// Logs when a server falls silent, and when it answers again.
+fn tell_news(silent: &mut HashMap<String, InventoryError>, reports: &GpuReports) {
+    for (url, answer) in reports {
+        match answer {
+            Ok(_) if silent.remove(url).is_some() => {
+                tracing::info!(url, "GPU server answers again")
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if silent.insert(url.clone(), error.clone()).as_ref() != Some(error) {
+                    tracing::warn!(url, %error, "GPU server does not answer; jobs wait for it");
+                }
+            }
+        }
     }
 }
 

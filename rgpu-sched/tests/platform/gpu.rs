@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use rgpu_sched::broker::{GpuDevice, StaticInventory};
+use rgpu_sched::broker::{GpuDevice, GpuInventory, InventoryError, StaticInventory};
 use rgpu_sched::launcher::GpuWrapper;
 use rgpu_sched::queue::State;
 use rgpu_sched::{Config, Services};
+use tokio::sync::watch;
 
-use crate::common::{Platform, pipe, read_pipe, write_pipe};
+use crate::common::{PATIENCE, Platform, pipe, read_pipe, write_pipe};
 
 const SERVER: &str = "tcp://gpu.example:4747";
 const GPU: &str =
     "name: gpu\ninput: [{path: data/in}]\noutput: [{path: data/out}]\ngpu: {memory: 600Mi}\n";
 
 fn with_gpu(config: &mut Config) {
+    config.gpu_refresh = Duration::from_millis(20);
     config.gpu_servers = vec![SERVER.to_owned()];
     let wrapper = [
         "/bin/sh",
@@ -28,20 +32,68 @@ fn with_gpu(config: &mut Config) {
     config.gpu_wrapper = GpuWrapper(wrapper.map(str::to_owned).to_vec());
 }
 
-async fn platform() -> Platform {
-    let device = GpuDevice {
+fn device() -> GpuDevice {
+    GpuDevice {
         index: 0,
         name: "paper".into(),
         uuid: "GPU-0".into(),
         total_memory: 1 << 30,
         free_memory: 1 << 30,
-    };
-    let inventory = StaticInventory(BTreeMap::from([(SERVER.to_owned(), vec![device])]));
+    }
+}
+
+async fn with_inventory(inventory: impl GpuInventory + 'static) -> Platform {
     let services = Services {
         inventory: Some(Arc::new(inventory)),
         backend: None,
     };
     Platform::start_in(tempfile::tempdir().unwrap(), with_gpu, services).await
+}
+
+async fn platform() -> Platform {
+    let devices = BTreeMap::from([(SERVER.to_owned(), vec![device()])]);
+    with_inventory(StaticInventory(devices)).await
+}
+
+/// A server that can be silent, and counts how often it was asked.
+#[derive(Debug, Clone, Default)]
+struct Moody {
+    up: Arc<AtomicBool>,
+    asked: Arc<watch::Sender<u32>>,
+}
+
+#[async_trait::async_trait]
+impl GpuInventory for Moody {
+    async fn devices(&self, _url: &str) -> Result<Vec<GpuDevice>, InventoryError> {
+        let up = self.up.load(Ordering::SeqCst);
+        self.asked.send_modify(|n| *n += 1);
+        if up {
+            Ok(vec![device()])
+        } else {
+            Err(InventoryError::new("connection refused"))
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_waits_for_a_server_that_is_away() {
+    let server = Moody::default();
+    let p = with_inventory(server.clone()).await;
+    p.function(GPU, "true\n").await;
+    let id = p.start_one("data", "in/x", "").await;
+    // Asked again and again without any further request.
+    let mut asked = server.asked.subscribe();
+    let several = asked.wait_for(|n| *n >= 4);
+    tokio::time::timeout(PATIENCE, several)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(p.api.invocation(id).await.unwrap().state, State::Pending);
+    let view = p.api.gpus().await.unwrap().servers.remove(0);
+    assert_eq!(view.error.as_deref(), Some("connection refused"));
+    server.up.store(true, Ordering::SeqCst);
+    assert_eq!(p.ended(id).await.state, State::Succeeded);
+    p.stop().await;
 }
 
 #[tokio::test]

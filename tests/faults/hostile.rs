@@ -7,7 +7,7 @@ use rgpu_proto::frame::{Flags, HEADER_LEN, Header};
 use rgpu_proto::hello::{
     self, ClientHello, HelloKind, Intent, PREAMBLE_LEN, Preamble, Refusal, RefusalCode, ServerHello,
 };
-use rgpu_proto::msg::memory::{CopyIn, Extent, Pitched};
+use rgpu_proto::msg::memory::{CopyIn, CopyOut, Extent, Pitched};
 use rgpu_proto::msg::stream::StreamRef;
 use rgpu_proto::msg::{Goodbye, ReplyHead};
 use rgpu_proto::opcode::Opcode;
@@ -237,6 +237,61 @@ fn unknown_and_replayed_handles() {
     }
     raw.frame(header(Opcode::PING, Flags::WAIT, 4, &[]), &[]);
     assert_eq!(raw.receive().expect("the session goes on").0.re, 4);
+}
+
+/// The data of a call that fails comes all the same, and is no error of the session.
+#[test]
+fn a_bulk_copy_in_a_context_that_is_gone() {
+    let server = Server::start(&built(), "512Mi");
+    let mut raw = Raw::session(&server);
+    let body = wire::to_bytes(&CopyIn {
+        dst: Pitched::linear(0),
+        extent: Extent::linear(20_000),
+        stream: rgpu_proto::handle::Id::NULL,
+    });
+    let gone = Header {
+        ctx: 77,
+        ..header(Opcode::COPY_IN, Flags::BULK.and(Flags::WAIT), 1, &body)
+    };
+    raw.frame(gone, &body);
+    let data = vec![0; 20_000];
+    let piece = Header {
+        re: 1,
+        ..header(Opcode::DATA, Flags::LAST, 2, &data)
+    };
+    raw.frame(piece, &data);
+    assert_eq!(raw.receive().expect("credit").0.op, Opcode::CREDIT);
+    let (reply, body) = raw.receive().expect("reply");
+    assert_eq!(reply.re, 1);
+    let head = wire::from_bytes::<ReplyHead>(&body).expect("head");
+    assert_eq!(head.status, Status::ERROR_INVALID_CONTEXT.0);
+    raw.frame(header(Opcode::PING, Flags::WAIT, 3, &[]), &[]);
+    assert_eq!(raw.receive().expect("the session goes on").0.re, 3);
+}
+
+/// A copy that has to be staged as a whole cannot make the worker take more memory than the client may have.
+#[test]
+fn a_box_larger_than_any_lease() {
+    let server = Server::start(&built(), "512Mi");
+    let mut raw = Raw::session(&server);
+    let body = wire::to_bytes(&CopyOut {
+        src: Pitched {
+            address: 0,
+            pitch: 1 << 20,
+            slice: 0,
+        },
+        extent: Extent {
+            width: 1 << 20,
+            height: 1 << 16,
+            depth: 1,
+        },
+        stream: rgpu_proto::handle::Id::NULL,
+    });
+    raw.frame(header(Opcode::COPY_OUT, Flags::WAIT, 1, &body), &body);
+    let (_, body) = raw.receive().expect("reply");
+    let head = wire::from_bytes::<ReplyHead>(&body).expect("head");
+    assert_eq!(head.status, Status::ERROR_OUT_OF_MEMORY.0);
+    assert_well(&server, "session begins");
 }
 
 #[test]

@@ -98,6 +98,27 @@ impl Barriers {
         }
     }
 
+    /// Barriers at which threads wait, in words.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let waited_for = self
+            .table
+            .iter()
+            .enumerate()
+            .filter(|(_, barrier)| !barrier.waiting.is_empty());
+        let describe = |(id, barrier): (usize, &Barrier)| {
+            let expected = if barrier.expected == 0 {
+                "all".to_owned()
+            } else {
+                barrier.expected.to_string()
+            };
+            format!(
+                "{} threads at barrier {id}, which expects {expected}",
+                barrier.arrivals
+            )
+        };
+        waited_for.map(describe).collect()
+    }
+
     /// A thread exited: barriers that waited for it may open.
     pub(crate) fn thread_exited(&mut self, warps: &[Warp], mut release: impl FnMut(Seat, u64)) {
         for barrier in self.table.iter_mut().filter(|barrier| barrier.arrivals > 0) {
@@ -217,6 +238,10 @@ mod tests {
         for thread in 32..63 {
             assert_eq!(block.arrive(1, 64, thread, BarrierOp::Sync), 0);
         }
+        assert_eq!(
+            block.barriers.waiting(),
+            ["63 threads at barrier 1, which expects 64"]
+        );
         assert_eq!(block.arrive(1, 64, 63, BarrierOp::Sync), 32);
     }
 

@@ -28,6 +28,8 @@ const GLANCE: Duration = Duration::from_micros(2);
 const IDLE_ROUNDS: u32 = 32;
 /// A warp's turns in a row before other warps get theirs.
 const WARP_TURNS: u32 = 64;
+/// A sleep shorter than this is not worth giving the operating system thread away.
+const SHORT_SLEEP: Duration = Duration::from_micros(50);
 /// `nanosleep` sleeps no longer than this (PTX manual).
 const LONGEST_SLEEP: u32 = 1_000_000;
 
@@ -139,6 +141,11 @@ impl Block {
             }
             let now = Instant::now();
             let awake = self.wake(now);
+            if !awake && self.wakes_soon(now) && grid.nothing_waits() && now - started < TIME_SLICE
+            {
+                std::thread::yield_now();
+                continue;
+            }
             if !awake && let Some(pause) = self.nothing_runs(grid, now) {
                 self.abandon_if_faulted(&pause, grid);
                 return pause;
@@ -296,11 +303,24 @@ impl Block {
         awake
     }
 
+    /// Whether a sleeper wakes before the operating system could wake us.
+    fn wakes_soon(&self, now: Instant) -> bool {
+        self.sleeping
+            .iter()
+            .any(|&(until, _)| until < now + SHORT_SLEEP)
+    }
+
     /// What to do when no thread is ready: wait for a sleeper, or give up.
     fn nothing_runs(&self, grid: &Grid, now: Instant) -> Option<Pause> {
         if let Some(&(until, _)) = self.sleeping.iter().min_by_key(|(until, _)| *until) {
             return Some(Pause::Parked(until.max(now)));
         }
+        tracing::error!(
+            kernel = grid.kernel.name,
+            block = ?self.ctaid,
+            waiting = self.waiting(),
+            "deadlock"
+        );
         let seat = self
             .warps
             .iter()
@@ -315,6 +335,20 @@ impl Block {
             Trap::Deadlock,
             None,
         )))
+    }
+
+    /// Who waits for what, in words.
+    fn waiting(&self) -> String {
+        let warps = self.warps.iter().enumerate().filter_map(|(index, warp)| {
+            let lanes = warp.waiting();
+            (lanes != 0).then(|| format!("lanes {lanes:#x} of warp {index} at a warp operation"))
+        });
+        self.barriers
+            .waiting()
+            .into_iter()
+            .chain(warps)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// When to look again, for a block that only spins: soon at first, less and less often later.

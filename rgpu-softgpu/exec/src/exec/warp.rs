@@ -85,6 +85,11 @@ impl Warp {
         }
     }
 
+    /// Lanes inside a warp operation.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
     /// A lane asks which lanes are active at `site`.
     pub(crate) fn ask_active(&mut self, lane: u32, site: u32) {
         self.sites[lane as usize] = site;

@@ -25,11 +25,10 @@ struct Known {
     mapping: Option<(u64, u64)>,
 }
 
-/// The value of an attribute; each is stored in its C type.
+/// The value of an attribute; each is stored in its C type. Flags are words: NVIDIA's runtime reads them so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
     Word(u32),
-    Flag(bool),
     Long(u64),
     Tokens,
 }
@@ -94,18 +93,18 @@ impl Known {
             4 => Value::Long(address),
             5 => Value::Tokens,
             // SYNC_MEMOPS, BUFFER_ID, IS_MANAGED, DEVICE_ORDINAL, IS_LEGACY_CUDA_IPC_CAPABLE
-            6 => Value::Flag(false),
+            6 => Value::Word(0),
             7 => Value::Long(self.serial),
-            8 => Value::Flag(false),
+            8 => Value::Word(0),
             9 => Value::Word(ordinal),
-            10 => Value::Flag(false),
+            10 => Value::Word(0),
             // RANGE_START_ADDR, RANGE_SIZE, MAPPED
             11 => Value::Long(self.start),
             12 => Value::Long(self.size),
-            13 => Value::Flag(true),
+            13 => Value::Word(1),
             // ALLOWED_HANDLE_TYPES, IS_GPU_DIRECT_RDMA_CAPABLE, ACCESS_FLAGS
-            14 => Value::Long(0),
-            15 => Value::Flag(false),
+            14 => Value::Word(0),
+            15 => Value::Word(0),
             16 => Value::Word(3),
             // MEMPOOL_HANDLE, MAPPING_SIZE, MAPPING_BASE_ADDR, MEMORY_BLOCK_ID
             17 if self.pool != 0 => Value::Long(Id::<Pool>::new(self.pool).to_c() as usize as u64),
@@ -114,7 +113,7 @@ impl Known {
             19 => Value::Long(self.mapping.map_or(self.start, |mapping| mapping.0)),
             20 => Value::Long(self.serial),
             // IS_HW_DECOMPRESS_CAPABLE
-            21 => Value::Flag(false),
+            21 => Value::Word(0),
             _ => return Err(INVALID),
         })
     }
@@ -123,10 +122,9 @@ impl Known {
 /// What is said of memory that CUDA does not know: null, except where a number is out of the question.
 fn unknown_value(attribute: u32) -> Result<Value> {
     Ok(match attribute {
-        1 | 3 | 4 | 7 | 11 | 12 | 14 | 17..=20 => Value::Long(0),
-        2 | 16 => Value::Word(0),
+        1 | 3 | 4 | 7 | 11 | 12 | 17..=20 => Value::Long(0),
         5 => Value::Tokens,
-        6 | 8 | 10 | 13 | 15 | 21 => Value::Flag(false),
+        2 | 6 | 8 | 10 | 13..=16 | 21 => Value::Word(0),
         // `CU_DEVICE_INVALID`.
         9 => Value::Word(-2_i32 as u32),
         _ => return Err(INVALID),
@@ -140,8 +138,6 @@ unsafe fn store(data: *mut c_void, value: Value) -> Result {
     unsafe {
         match value {
             Value::Word(word) => put(data.cast(), word),
-            // C's flags are `int` in some places and `bool` in others; the header says one byte is enough.
-            Value::Flag(flag) => put(data.cast::<u8>(), u8::from(flag)),
             Value::Long(long) => put(data.cast(), long),
             // `CUDA_POINTER_ATTRIBUTE_P2P_TOKENS`: none.
             Value::Tokens => put(data.cast(), [0_u64; 2]),

@@ -1,7 +1,7 @@
 //! What a parsed module and a parsed body are made of.
 //!
 //! Names are resolved: registers, labels, variables and functions are dense ids into the vectors of
-//! [`Body`] and [`Module`](crate::Module); strings remain for messages and printing only.
+//! [`Body`] and [`Module`]; strings remain for messages and printing only.
 //! A body is one flat list of statements, nested scopes already dissolved.
 
 use crate::{

@@ -1,7 +1,7 @@
 //! Runs grids of threads on the CPU.
 //!
 //! - [`Pool::launch`] runs one grid and returns when it has ended; several callers (one per stream) may be in it.
-//! - Kernels whose threads never meet run as loops ([`plain`]); the others get a coroutine per thread ([`block`]).
+//! - Kernels whose threads never meet run as loops (`plain`); the others get a coroutine per thread (`block`).
 //! - A thread that polls memory yields; a block that only polls gives its operating system thread to other blocks,
 //!   so whoever waits for a flag sees it in the end, whether another thread, block, kernel or the host sets it.
 //! - A fault ([`Fault`]) stops its grid: blocks that have not started never do, others stop when they next yield,

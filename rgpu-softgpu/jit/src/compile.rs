@@ -131,15 +131,12 @@ impl<'a> Compilation<'a> {
         let mut builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
         builder.symbols(LIBCALLS.iter().map(|row| (row.name, row.address())));
         let jit = JITModule::new(builder);
-        let multiprocessors = std::thread::available_parallelism()
-            .map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
         let unit = Unit {
             module,
             plan,
             addresses,
             functions: HashMap::new(),
             table: None,
-            multiprocessors,
         };
         let kernel = plan.reached.functions[0].name.as_str();
         let mut compilation = Self {

@@ -53,8 +53,6 @@ pub(crate) struct Unit<'a> {
     pub(crate) functions: HashMap<FuncId, cranelift_module::FuncId>,
     /// Code address and signature of each function of the module, if calls go through pointers.
     pub(crate) table: Option<DataId>,
-    /// What `%nsmid` says.
-    pub(crate) multiprocessors: u32,
 }
 
 /// Values that hold for the whole run of a function, computed in its entry block.

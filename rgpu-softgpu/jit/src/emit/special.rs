@@ -59,7 +59,7 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
         WarpId => e.context_field(types::I32, offset_of!(ThreadContext, warpid)),
         NwarpId => warps(e),
         SmId => e.context_field(types::I32, offset_of!(ThreadContext, smid)),
-        NsmId => iconst(&mut e.b, types::I32, i64::from(e.unit.multiprocessors)),
+        NsmId => e.context_field(types::I32, offset_of!(ThreadContext, nsmid)),
         GridId => {
             let low = e.context_field(types::I32, offset_of!(ThreadContext, gridid));
             e.b.ins().uextend(types::I64, low)

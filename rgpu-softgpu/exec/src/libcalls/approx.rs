@@ -4,14 +4,6 @@ use super::convert::{half_from_f32, half_to_f32};
 use super::round::quiet_f32;
 use super::soft::{BF16, F16, Format};
 
-pub(super) extern "C" fn rcp_approx_f32(x: f32) -> f32 {
-    quiet_f32(1.0 / x)
-}
-
-pub(super) extern "C" fn sqrt_approx_f32(x: f32) -> f32 {
-    quiet_f32(x.sqrt())
-}
-
 pub(super) extern "C" fn rsqrt_approx_f32(x: f32) -> f32 {
     quiet_f32((1.0 / f64::from(x).sqrt()) as f32)
 }
@@ -34,16 +26,6 @@ pub(super) extern "C" fn ex2_approx_f32(x: f32) -> f32 {
 
 pub(super) extern "C" fn tanh_approx_f32(x: f32) -> f32 {
     quiet_f32(x.tanh())
-}
-
-/// Divisors above 2^126 give zero, as the manual says.
-pub(super) extern "C" fn div_approx_f32(x: f32, y: f32) -> f32 {
-    let huge = 2f32.powi(126) < y.abs() && y.abs() < f32::INFINITY;
-    quiet_f32(if huge { x * 0f32.copysign(y) } else { x / y })
-}
-
-pub(super) extern "C" fn div_full_f32(x: f32, y: f32) -> f32 {
-    quiet_f32(x / y)
 }
 
 /// The upper half of the operand in, the upper half of the result out; subnormals are zero.
@@ -119,11 +101,8 @@ mod tests {
     #[test]
     fn special_values_are_those_of_the_manual() {
         let nan = 0x7fff_ffff;
-        assert_eq!(rcp_approx_f32(-0.0), f32::NEG_INFINITY);
         assert_eq!(rsqrt_approx_f32(-0.0), f32::NEG_INFINITY);
         assert_eq!(rsqrt_approx_f32(f32::INFINITY).to_bits(), 0);
-        assert_eq!(sqrt_approx_f32(-0.0).to_bits(), (-0f32).to_bits());
-        assert_eq!(sqrt_approx_f32(-1.0).to_bits(), nan);
         assert_eq!(sin_approx_f32(-0.0).to_bits(), (-0f32).to_bits());
         assert_eq!(sin_approx_f32(f32::INFINITY).to_bits(), nan);
         assert_eq!(cos_approx_f32(0.0), 1.0);
@@ -132,11 +111,6 @@ mod tests {
         assert_eq!(ex2_approx_f32(f32::NEG_INFINITY).to_bits(), 0);
         assert_eq!(ex2_approx_f32(-140.0).to_bits(), 1 << 9, "subnormal");
         assert_eq!(tanh_approx_f32(f32::NEG_INFINITY), -1.0);
-        assert_eq!(div_approx_f32(1.0, f32::MAX).to_bits(), 0);
-        assert_eq!(div_approx_f32(-1.0, f32::MAX).to_bits(), (-0f32).to_bits());
-        assert_eq!(div_approx_f32(f32::INFINITY, f32::MAX).to_bits(), nan);
-        assert_eq!(div_approx_f32(f32::INFINITY, 1.0), f32::INFINITY);
-        assert_eq!(div_full_f32(3.0, f32::MAX), 3.0 / f32::MAX);
     }
 
     #[test]

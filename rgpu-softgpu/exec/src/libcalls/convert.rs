@@ -71,28 +71,6 @@ fn unsigned(value: u64) -> Number {
     Number::integer(false, value)
 }
 
-/// What NaN becomes: 0, unless one side has 64 bits; then only the top bit is set.
-fn of_nan(from_bits: u32, to_bits: u32) -> u64 {
-    if from_bits == 64 || to_bits == 64 {
-        1 << (to_bits - 1)
-    } else {
-        0
-    }
-}
-
-macro_rules! float_to_integer {
-    ($($row:ident = $integer:ty as $ret:ty, $from:ty, $round:ident;)*) => {$(
-        pub(super) extern "C" fn $row(value: $from) -> $ret {
-            if value.is_nan() {
-                // Sign-extended from the integer's width.
-                return of_nan((size_of::<$from>() * 8) as u32, <$integer>::BITS) as $integer as $ret;
-            }
-            // `as` saturates.
-            value.$round() as $integer as $ret
-        }
-    )*};
-}
-
 float_to_float! {
     cvt_rn_f16_f32 = F16 u32, F32 f32, Rn;
     cvt_rz_f16_f32 = F16 u32, F32 f32, Rz;
@@ -154,73 +132,6 @@ integer_to_float! {
     cvt_rm_f64_u64 = F64 f64, unsigned, Rm;
     cvt_rp_f64_u64 = F64 f64, unsigned, Rp;
 }
-float_to_integer! {
-    cvt_rni_s8_f32 = i8 as u32, f32, round_ties_even;
-    cvt_rzi_s8_f32 = i8 as u32, f32, trunc;
-    cvt_rmi_s8_f32 = i8 as u32, f32, floor;
-    cvt_rpi_s8_f32 = i8 as u32, f32, ceil;
-    cvt_rni_u8_f32 = u8 as u32, f32, round_ties_even;
-    cvt_rzi_u8_f32 = u8 as u32, f32, trunc;
-    cvt_rmi_u8_f32 = u8 as u32, f32, floor;
-    cvt_rpi_u8_f32 = u8 as u32, f32, ceil;
-    cvt_rni_s16_f32 = i16 as u32, f32, round_ties_even;
-    cvt_rzi_s16_f32 = i16 as u32, f32, trunc;
-    cvt_rmi_s16_f32 = i16 as u32, f32, floor;
-    cvt_rpi_s16_f32 = i16 as u32, f32, ceil;
-    cvt_rni_u16_f32 = u16 as u32, f32, round_ties_even;
-    cvt_rzi_u16_f32 = u16 as u32, f32, trunc;
-    cvt_rmi_u16_f32 = u16 as u32, f32, floor;
-    cvt_rpi_u16_f32 = u16 as u32, f32, ceil;
-    cvt_rni_s32_f32 = i32 as u32, f32, round_ties_even;
-    cvt_rzi_s32_f32 = i32 as u32, f32, trunc;
-    cvt_rmi_s32_f32 = i32 as u32, f32, floor;
-    cvt_rpi_s32_f32 = i32 as u32, f32, ceil;
-    cvt_rni_u32_f32 = u32 as u32, f32, round_ties_even;
-    cvt_rzi_u32_f32 = u32 as u32, f32, trunc;
-    cvt_rmi_u32_f32 = u32 as u32, f32, floor;
-    cvt_rpi_u32_f32 = u32 as u32, f32, ceil;
-    cvt_rni_s64_f32 = i64 as u64, f32, round_ties_even;
-    cvt_rzi_s64_f32 = i64 as u64, f32, trunc;
-    cvt_rmi_s64_f32 = i64 as u64, f32, floor;
-    cvt_rpi_s64_f32 = i64 as u64, f32, ceil;
-    cvt_rni_u64_f32 = u64 as u64, f32, round_ties_even;
-    cvt_rzi_u64_f32 = u64 as u64, f32, trunc;
-    cvt_rmi_u64_f32 = u64 as u64, f32, floor;
-    cvt_rpi_u64_f32 = u64 as u64, f32, ceil;
-    cvt_rni_s8_f64 = i8 as u32, f64, round_ties_even;
-    cvt_rzi_s8_f64 = i8 as u32, f64, trunc;
-    cvt_rmi_s8_f64 = i8 as u32, f64, floor;
-    cvt_rpi_s8_f64 = i8 as u32, f64, ceil;
-    cvt_rni_u8_f64 = u8 as u32, f64, round_ties_even;
-    cvt_rzi_u8_f64 = u8 as u32, f64, trunc;
-    cvt_rmi_u8_f64 = u8 as u32, f64, floor;
-    cvt_rpi_u8_f64 = u8 as u32, f64, ceil;
-    cvt_rni_s16_f64 = i16 as u32, f64, round_ties_even;
-    cvt_rzi_s16_f64 = i16 as u32, f64, trunc;
-    cvt_rmi_s16_f64 = i16 as u32, f64, floor;
-    cvt_rpi_s16_f64 = i16 as u32, f64, ceil;
-    cvt_rni_u16_f64 = u16 as u32, f64, round_ties_even;
-    cvt_rzi_u16_f64 = u16 as u32, f64, trunc;
-    cvt_rmi_u16_f64 = u16 as u32, f64, floor;
-    cvt_rpi_u16_f64 = u16 as u32, f64, ceil;
-    cvt_rni_s32_f64 = i32 as u32, f64, round_ties_even;
-    cvt_rzi_s32_f64 = i32 as u32, f64, trunc;
-    cvt_rmi_s32_f64 = i32 as u32, f64, floor;
-    cvt_rpi_s32_f64 = i32 as u32, f64, ceil;
-    cvt_rni_u32_f64 = u32 as u32, f64, round_ties_even;
-    cvt_rzi_u32_f64 = u32 as u32, f64, trunc;
-    cvt_rmi_u32_f64 = u32 as u32, f64, floor;
-    cvt_rpi_u32_f64 = u32 as u32, f64, ceil;
-    cvt_rni_s64_f64 = i64 as u64, f64, round_ties_even;
-    cvt_rzi_s64_f64 = i64 as u64, f64, trunc;
-    cvt_rmi_s64_f64 = i64 as u64, f64, floor;
-    cvt_rpi_s64_f64 = i64 as u64, f64, ceil;
-    cvt_rni_u64_f64 = u64 as u64, f64, round_ties_even;
-    cvt_rzi_u64_f64 = u64 as u64, f64, trunc;
-    cvt_rmi_u64_f64 = u64 as u64, f64, floor;
-    cvt_rpi_u64_f64 = u64 as u64, f64, ceil;
-}
-
 /// A single with the significand cut to 10 bits.
 fn tf32(value: f32, mode: Mode) -> u32 {
     let bits = TF32.pack(F32.unpack(u64::from(value.to_bits())), mode) as u32;
@@ -360,34 +271,6 @@ mod tests {
             prop_assert!(down as i128 <= i128::from(integer) && i128::from(integer) <= up as i128);
             prop_assert!(down == up || down.next_up() == up);
         }
-    }
-
-    #[test]
-    fn to_integers_round_and_saturate() {
-        assert_eq!(
-            [2.5, 3.5, -2.5].map(|x| cvt_rni_s32_f32(x)),
-            [2, 4, -2i32 as u32]
-        );
-        assert_eq!([2.7, -2.7].map(|x| cvt_rzi_s32_f32(x)), [2, -2i32 as u32]);
-        assert_eq!([2.7, -2.2].map(|x| cvt_rmi_s32_f64(x)), [2, -3i32 as u32]);
-        assert_eq!([2.2, -2.7].map(|x| cvt_rpi_s64_f64(x)), [3, -2i64 as u64]);
-        assert_eq!([300.0, -1.0].map(|x| cvt_rzi_u8_f32(x)), [255, 0]);
-        assert_eq!(
-            [300.0, -300.0].map(|x| cvt_rzi_s8_f32(x)),
-            [127, -128i32 as u32]
-        );
-        assert_eq!(
-            [1e9, -1e9].map(|x| cvt_rni_s16_f64(x)),
-            [32767, -32768i32 as u32]
-        );
-        assert_eq!(cvt_rni_u64_f32(f32::INFINITY), u64::MAX);
-        assert_eq!(cvt_rni_u64_f32(-1.0), 0);
-        // NaN.
-        assert_eq!(cvt_rzi_s32_f32(f32::NAN), 0);
-        assert_eq!(cvt_rzi_s32_f64(f64::NAN), 0x8000_0000);
-        assert_eq!(cvt_rzi_s64_f32(f32::NAN), 1 << 63);
-        assert_eq!(cvt_rzi_u64_f64(f64::NAN), 1 << 63);
-        assert_eq!(cvt_rzi_u16_f64(f64::NAN), 0x8000);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //!
 //! - f16, bf16 and 8-bit floats travel as bits in the low end of a `u32` (high bits ignored on the way in,
 //!   zero on the way out); `x2` forms use the whole `u32`.
-//! - Narrow integers (8, 16 bits) come back sign- or zero-extended to 32 bits, as their type says.
 //! - A pair (value, predicate) comes back as one `u64`: value in bits 0..32, predicate in bit 32.
 //! - `.ftz` and `.sat` are the caller's: flush or clamp before and after.
 //! - NaN results are PTX's canonical NaN.
@@ -280,16 +279,12 @@ libcalls! {
     round::rcp_rm_f64(f64) -> f64;
     round::rcp_rp_f64(f64) -> f64;
     // Floating point, approximate.
-    approx::rcp_approx_f32(f32) -> f32;
-    approx::sqrt_approx_f32(f32) -> f32;
     approx::rsqrt_approx_f32(f32) -> f32;
     approx::sin_approx_f32(f32) -> f32;
     approx::cos_approx_f32(f32) -> f32;
     approx::lg2_approx_f32(f32) -> f32;
     approx::ex2_approx_f32(f32) -> f32;
     approx::tanh_approx_f32(f32) -> f32;
-    approx::div_approx_f32(f32, f32) -> f32;
-    approx::div_full_f32(f32, f32) -> f32;
     approx::rcp_approx_ftz_f64(f64) -> f64;
     approx::rsqrt_approx_f64(f64) -> f64;
     approx::rsqrt_approx_ftz_f64(f64) -> f64;
@@ -362,70 +357,6 @@ libcalls! {
     convert::cvt_rz_f64_u64(u64) -> f64;
     convert::cvt_rm_f64_u64(u64) -> f64;
     convert::cvt_rp_f64_u64(u64) -> f64;
-    convert::cvt_rni_s8_f32(f32) -> u32;
-    convert::cvt_rzi_s8_f32(f32) -> u32;
-    convert::cvt_rmi_s8_f32(f32) -> u32;
-    convert::cvt_rpi_s8_f32(f32) -> u32;
-    convert::cvt_rni_u8_f32(f32) -> u32;
-    convert::cvt_rzi_u8_f32(f32) -> u32;
-    convert::cvt_rmi_u8_f32(f32) -> u32;
-    convert::cvt_rpi_u8_f32(f32) -> u32;
-    convert::cvt_rni_s16_f32(f32) -> u32;
-    convert::cvt_rzi_s16_f32(f32) -> u32;
-    convert::cvt_rmi_s16_f32(f32) -> u32;
-    convert::cvt_rpi_s16_f32(f32) -> u32;
-    convert::cvt_rni_u16_f32(f32) -> u32;
-    convert::cvt_rzi_u16_f32(f32) -> u32;
-    convert::cvt_rmi_u16_f32(f32) -> u32;
-    convert::cvt_rpi_u16_f32(f32) -> u32;
-    convert::cvt_rni_s32_f32(f32) -> u32;
-    convert::cvt_rzi_s32_f32(f32) -> u32;
-    convert::cvt_rmi_s32_f32(f32) -> u32;
-    convert::cvt_rpi_s32_f32(f32) -> u32;
-    convert::cvt_rni_u32_f32(f32) -> u32;
-    convert::cvt_rzi_u32_f32(f32) -> u32;
-    convert::cvt_rmi_u32_f32(f32) -> u32;
-    convert::cvt_rpi_u32_f32(f32) -> u32;
-    convert::cvt_rni_s64_f32(f32) -> u64;
-    convert::cvt_rzi_s64_f32(f32) -> u64;
-    convert::cvt_rmi_s64_f32(f32) -> u64;
-    convert::cvt_rpi_s64_f32(f32) -> u64;
-    convert::cvt_rni_u64_f32(f32) -> u64;
-    convert::cvt_rzi_u64_f32(f32) -> u64;
-    convert::cvt_rmi_u64_f32(f32) -> u64;
-    convert::cvt_rpi_u64_f32(f32) -> u64;
-    convert::cvt_rni_s8_f64(f64) -> u32;
-    convert::cvt_rzi_s8_f64(f64) -> u32;
-    convert::cvt_rmi_s8_f64(f64) -> u32;
-    convert::cvt_rpi_s8_f64(f64) -> u32;
-    convert::cvt_rni_u8_f64(f64) -> u32;
-    convert::cvt_rzi_u8_f64(f64) -> u32;
-    convert::cvt_rmi_u8_f64(f64) -> u32;
-    convert::cvt_rpi_u8_f64(f64) -> u32;
-    convert::cvt_rni_s16_f64(f64) -> u32;
-    convert::cvt_rzi_s16_f64(f64) -> u32;
-    convert::cvt_rmi_s16_f64(f64) -> u32;
-    convert::cvt_rpi_s16_f64(f64) -> u32;
-    convert::cvt_rni_u16_f64(f64) -> u32;
-    convert::cvt_rzi_u16_f64(f64) -> u32;
-    convert::cvt_rmi_u16_f64(f64) -> u32;
-    convert::cvt_rpi_u16_f64(f64) -> u32;
-    convert::cvt_rni_s32_f64(f64) -> u32;
-    convert::cvt_rzi_s32_f64(f64) -> u32;
-    convert::cvt_rmi_s32_f64(f64) -> u32;
-    convert::cvt_rpi_s32_f64(f64) -> u32;
-    convert::cvt_rni_u32_f64(f64) -> u32;
-    convert::cvt_rzi_u32_f64(f64) -> u32;
-    convert::cvt_rmi_u32_f64(f64) -> u32;
-    convert::cvt_rpi_u32_f64(f64) -> u32;
-    convert::cvt_rni_s64_f64(f64) -> u64;
-    convert::cvt_rzi_s64_f64(f64) -> u64;
-    convert::cvt_rmi_s64_f64(f64) -> u64;
-    convert::cvt_rpi_s64_f64(f64) -> u64;
-    convert::cvt_rni_u64_f64(f64) -> u64;
-    convert::cvt_rzi_u64_f64(f64) -> u64;
-    convert::cvt_rmi_u64_f64(f64) -> u64;
-    convert::cvt_rpi_u64_f64(f64) -> u64;
     convert::cvt_rn_satfinite_e4m3_f32(f32) -> u32;
     convert::cvt_rn_f16_e4m3(u32) -> u32;
     convert::cvt_rn_satfinite_e5m2_f32(f32) -> u32;

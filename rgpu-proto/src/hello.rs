@@ -1,7 +1,9 @@
 //! The handshake.
 //!
 //! The client sends one [`ClientHello`]. The server answers with a [`ServerHello`] (the session begins), an
-//! [`Inventory`] (the client only asked), or a [`Refusal`] in words, and then closes. Each message is framed by
+//! [`Inventory`] (the client only asked), or a [`Refusal`] in words, and then closes. Where a worker has to be
+//! started first, an empty message of kind [`HelloKind::Patience`] comes before, so that a client can tell a
+//! busy server from a dead one. Each message is framed by
 //! [`Preamble`]: magic, kind, length. A client and a server whose version ranges do not overlap both say so.
 
 use crate::limits;
@@ -30,6 +32,8 @@ choice! {
         Refusal = 3,
         /// [`Inventory`].
         Inventory = 4,
+        /// Nothing yet: the server has taken the client in and is starting a worker. Another message follows.
+        Patience = 5,
     }
 
     /// What the client wants.
@@ -208,7 +212,7 @@ impl Preamble {
         let len = u32::decode(&mut reader)? as usize;
         // A server's answer carries snapshots of devices; a client's first words are short.
         let limit = match kind {
-            HelloKind::Client | HelloKind::Refusal => limits::MAX_HELLO,
+            HelloKind::Client | HelloKind::Refusal | HelloKind::Patience => limits::MAX_HELLO,
             HelloKind::Server | HelloKind::Inventory => limits::MAX_BODY,
         };
         if len > limit {

@@ -40,6 +40,15 @@ impl Raw {
             program: "hostile".into(),
         };
         self.send(&hello::to_bytes(HelloKind::Client, &hello));
+        let answer = self.message();
+        if answer.0 == HelloKind::Patience {
+            self.message()
+        } else {
+            answer
+        }
+    }
+
+    fn message(&mut self) -> (HelloKind, Vec<u8>) {
         let mut preamble = [0; PREAMBLE_LEN];
         self.0.read_exact(&mut preamble).expect("preamble");
         let preamble = Preamble::from_bytes(&preamble).expect("preamble");

@@ -26,6 +26,7 @@ pub fn hello(data: &[u8]) {
         HelloKind::Server => canonical::<ServerHello>(body),
         HelloKind::Refusal => canonical::<Refusal>(body),
         HelloKind::Inventory => canonical::<Inventory>(body),
+        HelloKind::Patience => canonical::<()>(body),
     }
 }
 

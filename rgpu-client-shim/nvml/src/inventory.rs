@@ -63,7 +63,7 @@ fn read(kind: HelloKind, body: &[u8]) -> Result<Inventory, String> {
             let refusal: Refusal = wire::from_bytes(body).map_err(|error| error.to_string())?;
             Err(refusal.reason)
         }
-        HelloKind::Client | HelloKind::Server => {
+        HelloKind::Client | HelloKind::Server | HelloKind::Patience => {
             Err("the server answered something else than was asked".into())
         }
     }

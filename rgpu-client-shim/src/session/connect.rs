@@ -9,26 +9,30 @@ use rgpu_proto::hello::{
 };
 use rgpu_proto::limits::MAX_TEXT;
 use rgpu_proto::wire;
-use rgpu_transport::{Connection, Url};
+use rgpu_transport::{Connection, Receiver, Url};
 
-/// A program without a server must know within 3 s.
+/// A program without a server must know within 3 s: this is for connecting, and again, but in all, for the
+/// server's first word.
 const CONNECT: Duration = Duration::from_millis(2500);
 
-/// A server that is there may have to start a worker first.
-const ANSWER: Duration = Duration::from_secs(20);
+/// A server that asks for patience is starting a worker: as long as it gives the worker itself.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Connects to the server at `address` and asks for `memory` bytes of a GPU. The error is for people.
 pub(crate) fn open(address: &str, memory: u64) -> Result<(Connection, ServerHello), String> {
     let url: Url = address.parse().map_err(|error| format!("{error}"))?;
+    let deadline = Instant::now() + CONNECT;
     let connection = rgpu_transport::connect(&url, CONNECT)
         .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;
-    greet(connection, &client_hello(memory))
+    greet(connection, &client_hello(memory), deadline)
         .map_err(|reason| format!("no GPU from {url}: {reason}"))
 }
 
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused (is rgpu-server running?)".into(),
+        io::ErrorKind::ConnectionRefused => {
+            "connection refused (is `rgpu serve` running there?)".into()
+        }
         io::ErrorKind::NotFound => "no such socket or host".into(),
         io::ErrorKind::TimedOut => "timed out".into(),
         _ => error.to_string(),
@@ -68,17 +72,30 @@ fn host_name() -> String {
 pub(super) fn greet(
     connection: Connection,
     words: &ClientHello,
+    deadline: Instant,
 ) -> Result<(Connection, ServerHello), String> {
     let peer = connection.peer().to_owned();
     let (mut sender, mut receiver, closer) = connection.split();
-    let deadline = Instant::now() + ANSWER;
     sender
         .send(&[io::IoSlice::new(&hello::to_bytes(HelloKind::Client, words))])
         .map_err(|error| error.to_string())?;
+    let (mut kind, mut body) = receive_message(&mut receiver, deadline)?;
+    if kind == HelloKind::Patience {
+        (kind, body) = receive_message(&mut receiver, Instant::now() + PATIENCE)?;
+    }
+    let server = read_answer(kind, &body, words)?;
+    Ok((Connection::new(sender, receiver, closer, peer), server))
+}
+
+/// One handshake message, until `deadline`.
+fn receive_message(
+    receiver: &mut Receiver,
+    deadline: Instant,
+) -> Result<(HelloKind, Vec<u8>), String> {
     let mut fill = |bytes: &mut [u8]| {
         let left = deadline.saturating_duration_since(Instant::now());
         match receiver.wait_ready(Some(left)) {
-            Ok(false) => Err("the server does not answer".to_owned()),
+            Ok(false) => Err("timed out: it accepts connections but does not answer".to_owned()),
             Ok(true) => receiver.receive(bytes).map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
                 _ => error.to_string(),
@@ -90,9 +107,10 @@ pub(super) fn greet(
     fill(&mut preamble)?;
     let preamble = Preamble::from_bytes(&preamble).map_err(|error| error.to_string())?;
     let mut body = vec![0; preamble.len];
-    fill(&mut body)?;
-    let server = read_answer(preamble.kind, &body, words)?;
-    Ok((Connection::new(sender, receiver, closer, peer), server))
+    if !body.is_empty() {
+        fill(&mut body)?;
+    }
+    Ok((preamble.kind, body))
 }
 
 fn read_answer(kind: HelloKind, body: &[u8], words: &ClientHello) -> Result<ServerHello, String> {
@@ -112,7 +130,7 @@ fn read_answer(kind: HelloKind, body: &[u8], words: &ClientHello) -> Result<Serv
                 _ => refusal.reason,
             })
         }
-        HelloKind::Client | HelloKind::Inventory => {
+        HelloKind::Client | HelloKind::Inventory | HelloKind::Patience => {
             Err("the server answered something else than was asked".into())
         }
     }

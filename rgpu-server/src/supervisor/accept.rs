@@ -183,14 +183,31 @@ async fn data(mut stream: Stream, peer: &str, state: Arc<State>) {
     }
 }
 
-async fn session(stream: Stream, peer: &str, state: Arc<State>, version: u16, hello: ClientHello) {
+async fn session(
+    mut stream: Stream,
+    peer: &str,
+    state: Arc<State>,
+    version: u16,
+    hello: ClientHello,
+) {
     let session = match Session::open(&state, &hello) {
         Ok(session) => session,
         Err(error) => {
             return refuse(stream, &state, peer, RefusalCode::Memory, error.to_string()).await;
         }
     };
-    let worker = match state.pool.take(session.lease.device).await {
+    let device = session.lease.device;
+    let worker = match state.pool.ready(device) {
+        Some(worker) => Ok(worker),
+        None => {
+            // A client that is gone is noticed by its worker.
+            let _ = stream
+                .write_all(&hello::to_bytes(HelloKind::Patience, &()))
+                .await;
+            state.pool.start_for(device).await
+        }
+    };
+    let worker = match worker {
         Ok(worker) => worker,
         Err(error) => {
             let reason = format!("no GPU worker starts: {error}");

@@ -199,15 +199,20 @@ impl Pool {
         self.warm_lock().get_mut(&device)?.pop_front()
     }
 
-    /// A worker for `device`: a warm one, or a new one.
-    pub(super) async fn take(&self, device: usize) -> Result<Worker, WorkerError> {
+    /// A warm worker for `device`, if there is one.
+    pub(super) fn ready(&self, device: usize) -> Option<Worker> {
         while let Some(mut worker) = self.pop(device) {
             // A warm worker may have died of its driver meanwhile.
             if matches!(worker.child.try_wait(), Ok(None)) {
-                return Ok(worker);
+                return Some(worker);
             }
             tracing::warn!(pid = worker.pid, "a warm worker had died");
         }
+        None
+    }
+
+    /// A new worker for `device`.
+    pub(super) async fn start_for(&self, device: usize) -> Result<Worker, WorkerError> {
         Worker::start(&self.config, Some(device))
             .await
             .map(|(worker, _)| worker)

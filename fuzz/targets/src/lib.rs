@@ -7,6 +7,7 @@
 mod address;
 mod body;
 mod frame;
+#[cfg(feature = "platform")]
 mod function;
 mod greeting;
 mod image;
@@ -16,6 +17,7 @@ mod session;
 pub use address::url;
 pub use body::call_body;
 pub use frame::frame_decode;
+#[cfg(feature = "platform")]
 pub use function::function_yaml;
 pub use greeting::hello;
 pub use image::fatbin;
@@ -34,5 +36,6 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("url", url),
     ("fatbin", fatbin),
     ("ptx_parse", ptx_parse),
+    #[cfg(feature = "platform")]
     ("function_yaml", function_yaml),
 ];

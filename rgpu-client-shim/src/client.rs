@@ -1,6 +1,6 @@
 //! The one session of this process and what is known beside it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ use crate::{config, log, session, stats};
 /// What `cuDriverGetVersion` says before there is a session: the version whose functions this library has.
 pub(crate) const OWN_VERSION: i32 = 13000;
 
+const SET_LIMIT: Opcode = Opcode::of("cuCtxSetLimit");
+
 /// How often the server is asked for another window where the application already uses its addresses.
 const WINDOW_TRIES: usize = 8;
 
@@ -46,6 +48,8 @@ pub(crate) struct Client {
     /// Device memory, pinned host memory, pools.
     pub(crate) memory: Mutex<Memory>,
     next_id: AtomicU32,
+    /// The application has set a limit of a context.
+    limits_changed: AtomicBool,
     account: stats::Session,
 }
 
@@ -136,6 +140,7 @@ impl Client {
             modules: Mutex::default(),
             memory: Mutex::new(Memory::new(&hello, default_pools)),
             next_id: AtomicU32::new(FIRST_MINTED + devices.len() as u32),
+            limits_changed: AtomicBool::new(false),
             devices,
             hello,
             account,
@@ -149,15 +154,15 @@ impl Client {
             let reserved = reserve(base, size);
             let body = wire::to_bytes(&Window { reserved });
             let origin = Origin::within(PRIMARY_CONTEXT);
-            let answer = self.session.ask(Opcode::WINDOW, origin, &[&body])?;
             if reserved {
                 log::debug(format_args!(
                     "session {} on {}: {} bytes at {base:#x}",
                     self.hello.session, self.account.server, self.hello.lease
                 ));
                 self.memory.hold().place(base, size);
-                return Ok(());
+                return self.session.post_bytes(Opcode::WINDOW, origin, &[&body]);
             }
+            let answer = self.session.ask(Opcode::WINDOW, origin, &[&body])?;
             let other: WindowAt = wire::from_bytes(&answer)
                 .map_err(|error| self.session.broken(Opcode::WINDOW, &error))?;
             (base, size) = (other.base, other.size);
@@ -187,6 +192,24 @@ impl Client {
     pub(crate) fn working_context(&self) -> Result<u32, Status> {
         self.session.usable()?;
         self.context()
+    }
+
+    /// The answer to a derived call, where it needs no asking.
+    fn known_answer(&self, op: Opcode, context: u32, body: &[u8]) -> Option<Vec<u8>> {
+        const GET_LIMIT: Opcode = Opcode::of("cuCtxGetLimit");
+        if op != GET_LIMIT {
+            return self.modules.hold().known_answer(op, body);
+        }
+        if self.limits_changed.load(Ordering::Relaxed) || context != PRIMARY_CONTEXT {
+            return None;
+        }
+        let wanted = u32::decode(&mut Reader::new(body)).ok()?;
+        let (_, value) = self
+            .hello
+            .limits
+            .iter()
+            .find(|(limit, _)| *limit == wanted)?;
+        Some(wire::to_bytes(value))
     }
 
     /// The device of an ordinal.
@@ -258,8 +281,15 @@ impl ClientSide for &'static Client {
             Status::ERROR_INVALID_CONTEXT if is_of_library(op) => Ok(PRIMARY_CONTEXT),
             status => Err(status),
         })?;
-        let answer = self.session.ask(op, Origin::within(context), &[body])?;
-        self.modules.hold().observe(op, body);
+        if let Some(known) = self.known_answer(op, context, body) {
+            return Ok(known);
+        }
+        let origin = Origin::within(context);
+        let answer = self.session.ask(op, origin, &[body])?;
+        self.modules.hold().observe(op, body, &answer);
+        if op == SET_LIMIT {
+            self.limits_changed.store(true, Ordering::Relaxed);
+        }
         Ok(answer)
     }
 
@@ -270,4 +300,29 @@ impl ClientSide for &'static Client {
 
 fn is_of_library(op: Opcode) -> bool {
     rgpu_proto::spec::row(op.0).is_some_and(|row| row.family == "library")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_reserved_only_where_nothing_is() {
+        const SIZE: u64 = 1 << 20;
+        // SAFETY: a fresh mapping at an address of the system's choice.
+        let taken = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                SIZE as usize,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(taken, libc::MAP_FAILED);
+        let base = taken as usize as u64;
+        assert!(!reserve(base, SIZE));
+        assert!(!reserve(base + SIZE / 2, SIZE));
+    }
 }

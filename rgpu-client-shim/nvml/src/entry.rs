@@ -214,7 +214,11 @@ unsafe fn by(
 unsafe fn by_bus(inventory: &Inventory, bus: &str, device: *mut Handle) -> Result {
     let wanted = layout::bus_numbers(bus).ok_or(codes::INVALID_ARGUMENT)?;
     // SAFETY: the caller's promise.
-    unsafe { by(inventory, device, |d| layout::bus_numbers(&d.pci_bus_id) == Some(wanted)) }
+    unsafe {
+        by(inventory, device, |d| {
+            layout::bus_numbers(&d.pci_bus_id) == Some(wanted)
+        })
+    }
 }
 
 of_system! {

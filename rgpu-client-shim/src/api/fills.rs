@@ -15,8 +15,39 @@ fn fill(
 ) -> Result {
     let client = client()?;
     client.working_context()?;
+    if client.memory.hold().host.covers(dst as usize, 1) {
+        return fill_pinned(client, dst as usize, pitch, value, size, stream);
+    }
     let fill = crate::copy::fill(dst, pitch, value, size, stream, &*client.memory.hold())?;
     fill.map_or(Ok(()), |fill| client.session.post(Opcode::FILL, &fill))
+}
+
+/// Page-locked memory may be filled too; here that is done once the stream has got to it.
+fn fill_pinned(
+    client: &'static Client,
+    at: usize,
+    pitch: usize,
+    (value, element): (u32, Element),
+    (width, height): (usize, usize),
+    stream: u32,
+) -> Result {
+    let size = element as usize;
+    let row = width.checked_mul(size).ok_or(INVALID)?;
+    let before = pitch.checked_mul(height.saturating_sub(1)).ok_or(INVALID)?;
+    let length = before.checked_add(row).ok_or(INVALID)?;
+    let overlapping = height > 1 && pitch < row;
+    if overlapping || !client.memory.hold().host.covers(at, length) {
+        return Err(INVALID);
+    }
+    wait_for_stream(client, stream)?;
+    let value = value.to_le_bytes();
+    for start in (0..height).map(|line| at + line * pitch) {
+        for place in (start..start + row).step_by(size) {
+            // SAFETY: the rows lie inside page-locked memory, as checked; the application gave them to be filled.
+            unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), place as *mut u8, size) };
+        }
+    }
+    Ok(())
 }
 
 pub(crate) unsafe fn cuMemsetD8_v2(dst_device: u64, uc: u8, n: usize) -> Result {

@@ -75,43 +75,23 @@ fn check(layout: &Layout, kernel: &Kernel, device: &DeviceShadow, bad_shape: Sta
 fn check_resident(
     client: &'static Client,
     f: *mut c_void,
-    id: u32,
     layout: &Layout,
     device: &DeviceShadow,
 ) -> Result {
-    let threads: u32 = layout.block.iter().product();
-    let key = (id, threads, layout.shared);
-    let known = client.modules.hold().resident.get(&key).copied();
-    let fit = match known {
-        Some(fit) => fit,
-        None => {
-            let mut blocks = 0;
-            // SAFETY: `blocks` is live.
-            unsafe {
-                max_active_blocks(
-                    client,
-                    &raw mut blocks,
-                    f,
-                    threads as i32,
-                    layout.shared as usize,
-                    0,
-                )?;
-            }
-            let fit = blocks.max(0) as u64 * device.attribute_or(MULTIPROCESSORS, 1) as u64;
-            client.modules.hold().resident.insert(key, fit);
-            fit
-        }
-    };
+    let threads = layout.block.iter().product::<u32>() as i32;
+    let mut fit = 0;
+    // SAFETY: `fit` is live.
+    unsafe { max_active_blocks(client, &raw mut fit, f, threads, layout.shared as usize, 0)? };
+    let fit = fit.max(0) as u64 * device.attribute_or(MULTIPROCESSORS, 1) as u64;
     let blocks = layout
         .grid
         .iter()
         .map(|side| u64::from(*side))
         .product::<u64>();
     if blocks > fit {
-        Err(Status::ERROR_COOPERATIVE_LAUNCH_TOO_LARGE)
-    } else {
-        Ok(())
+        return Err(Status::ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
     }
+    Ok(())
 }
 
 /// Packs the parameters as the kernel wants them.
@@ -225,7 +205,7 @@ unsafe fn launch(
     };
     check(&layout, &known, device, bad_shape)?;
     if layout.cooperative {
-        check_resident(client, f, function.max(kernel), &layout, device)?;
+        check_resident(client, f, &layout, device)?;
     }
     // SAFETY: the caller's promise.
     let params = unsafe { pack(&known, params, extra)? };

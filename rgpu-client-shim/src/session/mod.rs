@@ -397,6 +397,9 @@ impl Session {
         let first =
             self.deferred
                 .compare_exchange(0, status.0, Ordering::Relaxed, Ordering::Relaxed);
+        if status.is_sticky() {
+            self.poison(status);
+        }
         // The first one is reported; a sticky one hides all others anyway.
         if first.is_err() && status.is_sticky() {
             self.deferred.store(status.0, Ordering::Relaxed);

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rgpu_proto::msg::module::KernelInfo;
 use rgpu_proto::opcode::Opcode;
-use rgpu_proto::wire::{Decode, Reader};
+use rgpu_proto::wire::{self, Decode, Reader};
+
+use crate::names::Hold;
 
 /// `CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK`.
 const MAX_THREADS: u32 = 0;
@@ -15,6 +17,26 @@ const MAX_THREADS: u32 = 0;
 const SHARED_SIZE: u32 = 1;
 /// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`.
 const MAX_DYNAMIC_SHARED: u32 = 8;
+
+const FUNCTION_GET: Opcode = Opcode::of("cuFuncGetAttribute");
+const FUNCTION_SET: Opcode = Opcode::of("cuFuncSetAttribute");
+const KERNEL_GET: Opcode = Opcode::of("cuKernelGetAttribute");
+const KERNEL_SET: Opcode = Opcode::of("cuKernelSetAttribute");
+
+/// Calls whose answer depends on their arguments and on the attributes of a kernel only.
+const CONSTANT: [Opcode; 3] = [
+    Opcode::of("cuOccupancyAvailableDynamicSMemPerBlock"),
+    Opcode::of("cuOccupancyMaxActiveBlocksPerMultiprocessor"),
+    Opcode::of("cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags"),
+];
+
+/// How many answers are kept.
+const MOST_ANSWERS: usize = 4096;
+
+/// The first words of a derived call's body: its parameters in the order of the row.
+fn words<const N: usize>(body: &[u8]) -> [u32; N] {
+    Decode::decode(&mut Reader::new(body)).unwrap_or([0; N])
+}
 
 /// What is known of a kernel.
 #[derive(Debug)]
@@ -31,16 +53,14 @@ pub(crate) struct Kernel {
     pub(crate) shared: i32,
     /// Bytes of dynamic shared memory at most; the application may raise it.
     max_dynamic_shared: AtomicI32,
+    /// All attributes, as of the snapshot or as set since.
+    attributes: Mutex<BTreeMap<u32, i32>>,
 }
 
 impl Kernel {
     fn new(info: &KernelInfo) -> Option<Self> {
-        let attribute = |which| {
-            info.attributes
-                .iter()
-                .find(|(number, _)| *number == which)
-                .map(|(_, value)| *value)
-        };
+        let attributes: BTreeMap<u32, i32> = info.attributes.iter().copied().collect();
+        let attribute = |which, otherwise| attributes.get(&which).copied().unwrap_or(otherwise);
         let params: Vec<_> = info
             .params
             .iter()
@@ -54,10 +74,24 @@ impl Kernel {
             name: CString::new(info.name.as_str()).ok()?,
             params,
             params_size,
-            max_threads: attribute(MAX_THREADS).unwrap_or(1024),
-            shared: attribute(SHARED_SIZE).unwrap_or(0),
-            max_dynamic_shared: AtomicI32::new(attribute(MAX_DYNAMIC_SHARED).unwrap_or(48 << 10)),
+            max_threads: attribute(MAX_THREADS, 1024),
+            shared: attribute(SHARED_SIZE, 0),
+            max_dynamic_shared: AtomicI32::new(attribute(MAX_DYNAMIC_SHARED, 48 << 10)),
+            attributes: Mutex::new(attributes),
         })
+    }
+
+    /// The value of an attribute, if it is known.
+    fn attribute(&self, which: u32) -> Option<i32> {
+        self.attributes.hold().get(&which).copied()
+    }
+
+    /// The application has set an attribute.
+    fn set_attribute(&self, which: u32, value: i32) {
+        if which == MAX_DYNAMIC_SHARED {
+            self.max_dynamic_shared.store(value, Ordering::Relaxed);
+        }
+        self.attributes.hold().insert(which, value);
     }
 
     /// Bytes of dynamic shared memory that a launch may ask for.
@@ -153,41 +187,66 @@ pub(crate) struct Modules {
     pub(crate) functions: HashMap<u32, Function>,
     /// Kernels by id.
     pub(crate) kernels: HashMap<u32, LibraryKernel>,
-    /// Blocks that fit on the device at once, by kernel, threads of a block and dynamic shared memory.
-    pub(crate) resident: HashMap<(u32, u32, u32), u64>,
+    /// Answers that stay true until an attribute is set, by operation and body of the call.
+    answers: HashMap<(u16, Vec<u8>), Vec<u8>>,
 }
 
 impl Modules {
+    /// The answer to a derived call, where it is known.
+    pub(crate) fn known_answer(&self, op: Opcode, body: &[u8]) -> Option<Vec<u8>> {
+        let kernel_and_attribute = match op {
+            FUNCTION_GET => {
+                let [attribute, id] = words(body);
+                Some((self.kernel_of_function(id), attribute))
+            }
+            KERNEL_GET => {
+                let [attribute, id] = words(body);
+                Some((
+                    self.kernels.get(&id).map(|kernel| &kernel.kernel),
+                    attribute,
+                ))
+            }
+            _ => None,
+        };
+        if let Some((kernel, attribute)) = kernel_and_attribute {
+            return kernel?
+                .attribute(attribute)
+                .map(|value| wire::to_bytes(&value));
+        }
+        if !CONSTANT.contains(&op) {
+            return None;
+        }
+        self.answers.get(&(op.0, body.to_vec())).cloned()
+    }
+
     /// Learns from a derived call that has succeeded.
-    pub(crate) fn observe(&mut self, op: Opcode, body: &[u8]) {
-        const FUNCTION: Opcode = Opcode::of("cuFuncSetAttribute");
-        const KERNEL: Opcode = Opcode::of("cuKernelSetAttribute");
-        let mut reader = Reader::new(body);
-        let mut word = || u32::decode(&mut reader).unwrap_or(0);
-        // The parameters in the order of the rows.
-        let (id, attribute, value) = match op {
-            FUNCTION => {
-                let id = word();
-                (id, word(), word())
+    pub(crate) fn observe(&mut self, op: Opcode, body: &[u8], answer: &[u8]) {
+        let set = match op {
+            FUNCTION_SET => {
+                let [id, attribute, value] = words(body);
+                self.kernel_of_function(id)
+                    .map(|kernel| (kernel, attribute, value))
             }
-            KERNEL => {
-                let (attribute, value) = (word(), word());
-                (word(), attribute, value)
+            KERNEL_SET => {
+                let [attribute, value, id] = words(body);
+                let kernel = self.kernels.get(&id);
+                kernel.map(|kernel| (&kernel.kernel, attribute, value))
             }
-            _ => return,
+            _ => None,
         };
-        if attribute != MAX_DYNAMIC_SHARED {
-            return;
+        if let Some((kernel, attribute, value)) = set {
+            kernel.set_attribute(attribute, value as i32);
+            self.answers.clear();
+        } else if CONSTANT.contains(&op) {
+            if self.answers.len() >= MOST_ANSWERS {
+                self.answers.clear();
+            }
+            self.answers.insert((op.0, body.to_vec()), answer.to_vec());
         }
-        let kernel = match op {
-            FUNCTION => self.functions.get(&id).map(|function| &function.kernel),
-            _ => self.kernels.get(&id).map(|kernel| &kernel.kernel),
-        };
-        if let Some(kernel) = kernel {
-            kernel
-                .max_dynamic_shared
-                .store(value as i32, Ordering::Relaxed);
-        }
+    }
+
+    fn kernel_of_function(&self, id: u32) -> Option<&Arc<Kernel>> {
+        self.functions.get(&id).map(|function| &function.kernel)
     }
 
     /// Forgets a module and its functions.
@@ -265,8 +324,31 @@ mod tests {
         };
         modules.functions.insert(21, function);
         let body = wire::to_bytes(&[21_u32, MAX_DYNAMIC_SHARED, 60_000]);
-        modules.observe(Opcode::of("cuFuncSetAttribute"), &body);
+        modules.observe(FUNCTION_SET, &body, &[]);
         assert_eq!(kernel.max_dynamic_shared(), 60_000);
+        let body = wire::to_bytes(&[MAX_DYNAMIC_SHARED, 21_u32]);
+        let answer = modules.known_answer(FUNCTION_GET, &body);
+        assert_eq!(answer, Some(wire::to_bytes(&60_000_i32)));
+        let body = wire::to_bytes(&[77_u32, 21]);
+        assert_eq!(modules.known_answer(FUNCTION_GET, &body), None);
+    }
+
+    #[test]
+    fn constant_answers_are_kept_until_something_is_set() {
+        let mut modules = Modules::default();
+        let kernel = Arc::clone(&image().kernels[0]);
+        let function = Function {
+            kernel,
+            module: 20,
+            of_kernel: 0,
+            context: 1,
+        };
+        modules.functions.insert(21, function);
+        modules.observe(CONSTANT[1], &[1, 2], &[3]);
+        assert_eq!(modules.known_answer(CONSTANT[1], &[1, 2]), Some(vec![3]));
+        assert_eq!(modules.known_answer(CONSTANT[1], &[1, 3]), None);
+        modules.observe(FUNCTION_SET, &wire::to_bytes(&[21_u32, 9, 1]), &[]);
+        assert_eq!(modules.known_answer(CONSTANT[1], &[1, 2]), None);
     }
 
     #[test]

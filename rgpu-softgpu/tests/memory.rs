@@ -1,0 +1,267 @@
+//! Allocations, copies, sets, pointers, pools, virtual memory.
+
+mod support;
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+use cudarc::driver::sys;
+use rgpu_softgpu::entry::*;
+use support::*;
+
+#[test]
+fn copies_stay_inside_allocations() {
+    let _context = Context::new();
+    let device = zeros(1000);
+    let from: Vec<u8> = (0..=255).cycle().take(2000).collect();
+    let mut to = vec![0u8; 2000];
+    ok!(cuMemcpyHtoD_v2(device, from.as_ptr().cast(), 1000));
+    ok!(cuMemcpyDtoH_v2(to.as_mut_ptr().cast(), device + 10, 990));
+    assert_eq!(to[..990], from[10..1000]);
+    assert_eq!(
+        cu!(cuMemcpyHtoD_v2(device, from.as_ptr().cast(), 1001)),
+        INVALID_VALUE
+    );
+    assert_eq!(
+        cu!(cuMemcpyDtoH_v2(to.as_mut_ptr().cast(), device + 990, 11)),
+        INVALID_VALUE
+    );
+    assert_eq!(
+        cu!(cuMemcpyHtoD_v2(0x10, from.as_ptr().cast(), 1)),
+        INVALID_VALUE
+    );
+    assert_eq!(cu!(cuMemsetD8_v2(device + 999, 1, 2)), INVALID_VALUE);
+    assert_eq!(
+        cu!(cuMemsetD32_v2(device + 2, 1, 1)),
+        INVALID_VALUE,
+        "not aligned"
+    );
+    // Any pair of pointers works with the unified copy.
+    ok!(cuMemcpy(to.as_ptr() as u64, from.as_ptr() as u64, 2000));
+    assert_eq!(to, from);
+    ok!(cuMemFree_v2(device));
+    assert_eq!(cu!(cuMemFree_v2(device)), INVALID_VALUE);
+    ok!(cuMemFree_v2(0));
+}
+
+#[test]
+fn a_box_is_cut_out_of_an_image() {
+    let _context = Context::new();
+    let (mut device, mut pitch) = (0, 0);
+    ok!(cuMemAllocPitch_v2(&mut device, &mut pitch, 100, 20, 4));
+    assert_eq!(pitch, 512);
+    ok!(cuMemsetD2D8_v2(device, pitch, 7, 100, 20));
+    let image: Vec<u8> = (0..200).collect();
+    // Zeros are no memory type, so the rest is filled in before it is taken for a structure.
+    let mut copy = std::mem::MaybeUninit::<sys::CUDA_MEMCPY2D>::zeroed();
+    let raw = copy.as_mut_ptr();
+    // SAFETY: fields of a local; after both writes zeros are valid for the integers and pointers that are left.
+    let mut copy = unsafe {
+        (&raw mut (*raw).srcMemoryType).write(sys::CUmemorytype::CU_MEMORYTYPE_HOST);
+        (&raw mut (*raw).dstMemoryType).write(sys::CUmemorytype::CU_MEMORYTYPE_DEVICE);
+        copy.assume_init()
+    };
+    copy.srcHost = image.as_ptr().cast();
+    copy.srcPitch = 20;
+    copy.srcXInBytes = 5;
+    copy.srcY = 2;
+    copy.dstDevice = device;
+    copy.dstPitch = pitch;
+    copy.dstXInBytes = 50;
+    copy.dstY = 3;
+    copy.WidthInBytes = 10;
+    copy.Height = 4;
+    ok!(cuMemcpy2D_v2((&raw const copy).cast()));
+    let mut row = [0u8; 100];
+    ok!(cuMemcpyDtoH_v2(
+        row.as_mut_ptr().cast(),
+        device + 4 * pitch as u64,
+        100
+    ));
+    let expected: Vec<u8> = (65..75).collect();
+    assert_eq!(row[50..60], expected);
+    assert!(row[..50].iter().chain(&row[60..]).all(|&byte| byte == 7));
+    copy.dstY = 17;
+    assert_eq!(cu!(cuMemcpy2D_v2((&raw const copy).cast())), INVALID_VALUE);
+    copy.dstY = 3;
+    copy.WidthInBytes = 16;
+    assert_eq!(
+        cu!(cuMemcpy2D_v2((&raw const copy).cast())),
+        INVALID_VALUE,
+        "wider than its row"
+    );
+}
+
+#[test]
+fn pointers_know_what_they_are() {
+    let context = Context::new();
+    let device = zeros(4096);
+    let mut kind = 0u32;
+    ok!(cuPointerGetAttribute(
+        (&raw mut kind).cast(),
+        2,
+        device + 100
+    ));
+    assert_eq!(kind, 2);
+    let mut owner: Handle = null_mut();
+    ok!(cuPointerGetAttribute((&raw mut owner).cast(), 1, device));
+    assert_eq!(owner, context.0);
+    let mut pinned: *mut u8 = null_mut();
+    ok!(cuMemHostAlloc((&raw mut pinned).cast(), 100, 0));
+    ok!(cuPointerGetAttribute(
+        (&raw mut kind).cast(),
+        2,
+        pinned as u64
+    ));
+    assert_eq!(kind, 1);
+    let local = 5u32;
+    let unknown = (&raw const local) as u64;
+    assert_eq!(
+        cu!(cuPointerGetAttribute((&raw mut kind).cast(), 2, unknown)),
+        INVALID_VALUE
+    );
+    let mut ordinal = 0i32;
+    let mut attributes = [2u32, 9];
+    let mut data: [*mut c_void; 2] = [(&raw mut kind).cast(), (&raw mut ordinal).cast()];
+    ok!(cuPointerGetAttributes(
+        2,
+        attributes.as_mut_ptr(),
+        data.as_mut_ptr().cast(),
+        unknown
+    ));
+    assert_eq!((kind, ordinal), (0, -2));
+    let (mut base, mut size) = (0, 0);
+    ok!(cuMemGetAddressRange_v2(&mut base, &mut size, device + 4095));
+    assert_eq!((base, size), (device, 4096));
+    ok!(cuMemFreeHost(pinned.cast()));
+    assert_eq!(cu!(cuMemFreeHost(pinned.cast())), INVALID_VALUE);
+}
+
+#[test]
+fn registered_memory_is_the_devices_too() {
+    let _context = Context::new();
+    let mut memory = vec![1u32; 4096];
+    let pointer: *mut c_void = memory.as_mut_ptr().cast();
+    ok!(cuMemHostRegister_v2(pointer, 4096 * 4, 0));
+    assert_eq!(cu!(cuMemHostRegister_v2(pointer, 4096 * 4, 0)), 712);
+    let mut device = 0;
+    ok!(cuMemHostGetDevicePointer_v2(&mut device, pointer, 0));
+    assert_eq!(
+        add(function(module(), "add"), device, 4, 4096, null_mut()),
+        SUCCESS
+    );
+    ok!(cuCtxSynchronize());
+    assert!(memory.iter().all(|&word| word == 5));
+    ok!(cuMemHostUnregister(pointer));
+    assert_eq!(cu!(cuMemHostUnregister(pointer)), 713);
+}
+
+/// Properties of device memory.
+fn properties() -> sys::CUmemAllocationProp {
+    // SAFETY: all zeros are valid for the integers and pointers; the enumerations are replaced.
+    let mut properties: sys::CUmemAllocationProp = unsafe { std::mem::zeroed() };
+    properties.type_ = sys::CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED;
+    properties.location.type_ = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE;
+    properties
+}
+
+#[test]
+fn a_large_window_is_mapped_in_pieces() {
+    const WINDOW: usize = 64 << 30;
+    const PIECE: usize = 2 << 20;
+    let _context = Context::new();
+    let properties = properties();
+    let properties: *const c_void = (&raw const properties).cast();
+    let mut granularity = 0;
+    ok!(cuMemGetAllocationGranularity(
+        &mut granularity,
+        properties,
+        0
+    ));
+    assert_eq!(granularity, PIECE);
+    let mut window = 0;
+    ok!(cuMemAddressReserve(&mut window, WINDOW, 0, 0, 0));
+    let access = sys::CUmemAccessDesc {
+        location: sys::CUmemLocation {
+            type_: sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE,
+            id: 0,
+        },
+        flags: sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+    };
+    let places = [window, window + PIECE as u64, window + (40 << 30)];
+    let mut handles = Vec::new();
+    for place in places {
+        let mut handle = 0;
+        ok!(cuMemCreate(&mut handle, PIECE, properties, 0));
+        ok!(cuMemMap(place, PIECE, 0, handle, 0));
+        assert_eq!(
+            cu!(cuMemsetD8_v2(place, 1, 1)),
+            INVALID_VALUE,
+            "no access yet"
+        );
+        ok!(cuMemSetAccess(place, PIECE, (&raw const access).cast(), 1));
+        ok!(cuMemsetD8_v2(place, 1, PIECE));
+        handles.push(handle);
+    }
+    // Across two mappings side by side, and not beyond them.
+    ok!(cuMemsetD32_v2(window + PIECE as u64 - 8, 9, 4));
+    assert_eq!(words(window + PIECE as u64 - 8, 4), [9; 4]);
+    assert_eq!(
+        cu!(cuMemsetD8_v2(window + PIECE as u64, 1, PIECE + 1)),
+        INVALID_VALUE
+    );
+    assert_eq!(
+        cu!(cuMemMap(places[0], PIECE, 0, handles[1], 0)),
+        INVALID_VALUE
+    );
+    assert_eq!(
+        cu!(cuMemAddressFree(window, WINDOW)),
+        INVALID_VALUE,
+        "mappings are in it"
+    );
+    for (place, handle) in places.into_iter().zip(handles) {
+        ok!(cuMemUnmap(place, PIECE));
+        ok!(cuMemRelease(handle));
+        assert_eq!(cu!(cuMemRelease(handle)), INVALID_VALUE);
+    }
+    ok!(cuMemAddressFree(window, WINDOW));
+}
+
+#[test]
+fn pools_count_what_is_used() {
+    let _context = Context::new();
+    let mut pool = null_mut();
+    // SAFETY: all zeros are valid for the integers and pointers; the enumerations are replaced.
+    let mut wanted: sys::CUmemPoolProps = unsafe { std::mem::zeroed() };
+    wanted.allocType = sys::CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED;
+    wanted.location.type_ = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE;
+    ok!(cuMemPoolCreate(&mut pool, (&raw const wanted).cast()));
+    let used = || {
+        let mut values = [0u64; 2];
+        for (value, attribute) in values.iter_mut().zip([7, 8]) {
+            ok!(cuMemPoolGetAttribute(
+                pool,
+                attribute,
+                (&raw mut *value).cast()
+            ));
+        }
+        values
+    };
+    let stream = stream(0);
+    let mut address = 0;
+    ok!(cuMemAllocFromPoolAsync(&mut address, 5000, pool, stream));
+    ok!(cuMemsetD8Async(address, 1, 5000, stream));
+    assert_eq!(used(), [5000, 5000]);
+    let spin = Spin::start(module(), stream);
+    ok!(cuMemFreeAsync(address, stream));
+    assert_eq!(used(), [5000, 5000], "the stream has not got there");
+    assert_eq!(cu!(cuMemFreeAsync(address, stream)), INVALID_VALUE);
+    spin.stop();
+    ok!(cuStreamSynchronize(stream));
+    assert_eq!(used(), [0, 5000]);
+    let mut zero = 0u64;
+    ok!(cuMemPoolSetAttribute(pool, 8, (&raw mut zero).cast()));
+    assert_eq!(used(), [0, 0]);
+    ok!(cuMemPoolDestroy(pool));
+    assert_eq!(cu!(cuMemPoolTrimTo(pool, 0)), INVALID_HANDLE);
+}

@@ -22,6 +22,7 @@ use crate::emit::call::{TABLE_ENTRY, signature, signature_id, table_position};
 use crate::emit::{Unit, body};
 use crate::error::Error;
 use crate::passes::{self, Plan};
+use crate::trampoline;
 
 /// Most that a kernel may ask of shared or local memory, static and per thread.
 const MEMORY_LIMIT: u64 = 1 << 30;
@@ -130,15 +131,21 @@ impl<'a> Compilation<'a> {
     ) -> Result<Self, Error> {
         let mut builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
         builder.symbols(LIBCALLS.iter().map(|row| (row.name, row.address())));
-        let jit = JITModule::new(builder);
+        builder.symbol(trampoline::NAME, trampoline::address(isa)?);
+        let mut jit = JITModule::new(builder);
+        let kernel = plan.reached.functions[0].name.as_str();
+        let trampoline = trampoline::declare(&mut jit).map_err(|error| Error::Codegen {
+            kernel: kernel.to_owned(),
+            message: error.to_string(),
+        })?;
         let unit = Unit {
             module,
             plan,
             addresses,
             functions: HashMap::new(),
+            trampoline,
             table: None,
         };
-        let kernel = plan.reached.functions[0].name.as_str();
         let mut compilation = Self {
             plan,
             unit,

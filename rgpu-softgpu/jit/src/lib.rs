@@ -13,6 +13,7 @@ mod globals;
 mod module;
 mod passes;
 mod program;
+mod trampoline;
 
 pub use error::Error;
 pub use globals::{Global, ModuleMemory};

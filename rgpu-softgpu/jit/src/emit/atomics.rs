@@ -42,7 +42,7 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         AtomOp::Cas => Some(e.read_bits(operand(instr, at + 2)?, ty)?),
         _ => None,
     };
-    let (base, offset) = e.place(instr.mods.space, address, Access { width, write: true })?;
+    let (base, offset) = e.place(instr.mods.space, address, Access::store(width))?;
     let targets = if returns {
         lane_operands(operand(instr, 0)?, lanes).unwrap_or(&[])
     } else {
@@ -190,14 +190,7 @@ fn wide(e: &mut Emitter<'_, '_>, instr: &Instr, op: AtomOp, at: usize) -> Emit {
         AtomOp::Exch => None,
         _ => return refuse("no such operation on 128 bits"),
     };
-    let (base, offset) = e.place(
-        instr.mods.space,
-        address,
-        Access {
-            width: 16,
-            write: true,
-        },
-    )?;
+    let (base, offset) = e.place(instr.mods.space, address, Access::store(16))?;
     let pointer = e.b.ins().iadd_imm_s(base, i64::from(offset));
     let old = super::call::scratch(e, 16)?;
     let (low, high) = e.b.ins().isplit(first);

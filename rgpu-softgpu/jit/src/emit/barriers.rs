@@ -109,10 +109,7 @@ fn object(e: &mut Emitter<'_, '_>, instr: &Instr, n: usize) -> Emit<Value> {
     let Operand::Addr(address) = operand(instr, n)? else {
         return refuse("no address");
     };
-    let access = Access {
-        width: 8,
-        write: true,
-    };
+    let access = Access::store(8);
     let (base, offset) = e.place(instr.mods.space, address, access)?;
     Ok(if offset == 0 {
         base

@@ -56,6 +56,8 @@ pub(crate) fn emit(
         places: params[1..].to_vec(),
         slots: HashMap::new(),
         faults: HashMap::new(),
+        checked_groups: HashMap::new(),
+        translated: None,
         statement: 0,
         imports: HashMap::new(),
         callees: HashMap::new(),

@@ -239,14 +239,7 @@ fn param_place(e: &mut Emitter<'_, '_>, symbol: Symbol, size: u64) -> Emit<Value
         base: rgpu_ptx::ast::AddrBase::Symbol(symbol),
         offset: 0,
     };
-    let (base, offset) = e.place(
-        None,
-        &address,
-        Access {
-            width: 1,
-            write: true,
-        },
-    )?;
+    let (base, offset) = e.place(None, &address, Access::store(1))?;
     Ok(if offset == 0 {
         base
     } else {

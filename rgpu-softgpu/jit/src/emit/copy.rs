@@ -31,23 +31,9 @@ fn copy(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         Some(16) => 16,
         _ => return refuse("the size must be 4, 8 or 16"),
     };
-    let target = e.place(
-        Some(StateSpace::Shared),
-        to,
-        Access {
-            width: size,
-            write: true,
-        },
-    )?;
+    let target = e.place(Some(StateSpace::Shared), to, Access::store(size))?;
     let Some(valid) = instr.operands.get(3) else {
-        let source = e.place(
-            Some(StateSpace::Global),
-            from,
-            Access {
-                width: size,
-                write: false,
-            },
-        )?;
+        let source = e.place(Some(StateSpace::Global), from, Access::load(size))?;
         let ty = Type::int_with_byte_size(u16::try_from(size).unwrap_or(0));
         let Some(ty) = ty else {
             return refuse("no such width");
@@ -77,14 +63,7 @@ fn copy(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         e.b.switch_to_block(read);
         let mut address = *from;
         address.offset += i64::from(at);
-        let (base, offset) = e.place(
-            Some(StateSpace::Global),
-            &address,
-            Access {
-                width: 1,
-                write: false,
-            },
-        )?;
+        let (base, offset) = e.place(Some(StateSpace::Global), &address, Access::load(1))?;
         let value = e.b.ins().load(types::I8, checked(), base, offset);
         e.b.ins()
             .jump(next, &[cranelift_codegen::ir::BlockArg::Value(value)]);

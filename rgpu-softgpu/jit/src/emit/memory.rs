@@ -68,14 +68,7 @@ fn load(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         return refuse("no address");
     };
     let width = ty.size() * u32::try_from(lanes).unwrap_or(1);
-    let (base, offset) = e.place(
-        instr.mods.space,
-        address,
-        Access {
-            width,
-            write: false,
-        },
-    )?;
+    let (base, offset) = e.place(instr.mods.space, address, Access::load(width))?;
     let read_only = instr.mods.nc || instr.mods.space == Some(StateSpace::Const);
     let flags = if read_only {
         checked().with_readonly()
@@ -118,7 +111,7 @@ fn store(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     for source in lane_operands(operand(instr, 1)?, lanes)? {
         values.push(e.read(source, ty)?);
     }
-    let (base, offset) = e.place(instr.mods.space, address, Access { width, write: true })?;
+    let (base, offset) = e.place(instr.mods.space, address, Access::store(width))?;
     if matches!(instr.mods.sem, Some(MemSem::Release | MemSem::Sc)) {
         e.b.ins().fence();
     }

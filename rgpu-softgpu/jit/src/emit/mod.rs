@@ -43,6 +43,7 @@ use crate::error::{Emit, refuse};
 use crate::passes::Plan;
 use crate::passes::frames::Frame;
 use crate::passes::reach::Function;
+use crate::trampoline;
 
 /// What all functions of one compilation share.
 pub(crate) struct Unit<'a> {
@@ -51,6 +52,8 @@ pub(crate) struct Unit<'a> {
     /// Device address of each module variable that has one.
     pub(crate) addresses: &'a [Option<u64>],
     pub(crate) functions: HashMap<FuncId, cranelift_module::FuncId>,
+    /// [`trampoline::NAME`].
+    pub(crate) trampoline: cranelift_module::FuncId,
     /// Code address and signature of each function of the module, if calls go through pointers.
     pub(crate) table: Option<DataId>,
 }
@@ -87,6 +90,10 @@ pub(crate) struct Emitter<'e, 'f> {
     pub(crate) places: Vec<Value>,
     pub(crate) slots: HashMap<LocalId, StackSlot>,
     pub(crate) faults: HashMap<place::Fault, Block>,
+    /// Host addresses where the ranges of checked groups start.
+    pub(crate) checked_groups: HashMap<usize, Value>,
+    /// Where translated addresses come back.
+    pub(crate) translated: Option<StackSlot>,
     /// Index of the statement being emitted.
     pub(crate) statement: usize,
     imports: HashMap<&'static str, FuncRef>,
@@ -147,6 +154,18 @@ impl<'e, 'f> Emitter<'e, 'f> {
         let function = self.jit.declare_func_in_func(id, self.b.func);
         self.imports.insert(name, function);
         Ok(function)
+    }
+
+    /// Reference to [`trampoline::NAME`].
+    pub(crate) fn trampoline(&mut self) -> FuncRef {
+        if let Some(function) = self.imports.get(trampoline::NAME) {
+            return *function;
+        }
+        let function = self
+            .jit
+            .declare_func_in_func(self.unit.trampoline, self.b.func);
+        self.imports.insert(trampoline::NAME, function);
+        function
     }
 
     /// Reference to a device function of this compilation.

@@ -4,8 +4,10 @@
 //! the host's `translate…`, which knows the other windows and reports the fault.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
-use rgpu_ptx::ast::{AddrBase, Address, Symbol};
+use cranelift_codegen::ir::{
+    Block, BlockArg, InstBuilder, StackSlotData, StackSlotKind, Value, types,
+};
+use rgpu_ptx::ast::{AddrBase, Address, Reg, Symbol};
 use rgpu_ptx::types::StateSpace;
 use rgpu_softgpu_exec::abi::{DEVICE_WINDOW_BASE, DEVICE_WINDOW_SIZE};
 
@@ -22,7 +24,6 @@ pub(crate) type Place = (Value, i32);
 /// Which memory a failing access was meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Window {
-    Generic,
     Shared,
     Local,
     Param,
@@ -31,7 +32,6 @@ pub(crate) enum Window {
 impl Window {
     fn translate(self) -> &'static str {
         match self {
-            Self::Generic => "translate",
             Self::Shared => "translate_shared",
             Self::Local => "translate_local",
             Self::Param => "translate_param",
@@ -43,15 +43,40 @@ impl Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fault {
     window: Window,
+    access: Access,
+}
+
+/// What is accessed, and whether it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Access {
+    /// Bytes of the widest access; the address must be aligned to it.
     width: u32,
+    /// Bytes of the whole range, which may hold several accesses.
+    span: u32,
     write: bool,
 }
 
-/// What is accessed: bytes in all, and whether they are written.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Access {
-    pub(crate) width: u32,
-    pub(crate) write: bool,
+impl Access {
+    /// A load of `width` bytes, a power of two.
+    pub(crate) fn load(width: u32) -> Self {
+        Self {
+            width,
+            span: width,
+            write: false,
+        }
+    }
+
+    /// A store or an update.
+    pub(crate) fn store(width: u32) -> Self {
+        Self {
+            write: true,
+            ..Self::load(width)
+        }
+    }
+
+    fn log2_width(self) -> i64 {
+        i64::from(self.width.ilog2())
+    }
 }
 
 impl Emitter<'_, '_> {
@@ -64,15 +89,45 @@ impl Emitter<'_, '_> {
     ) -> Emit<Place> {
         match address.base {
             AddrBase::Symbol(symbol) => self.symbol_place(symbol, address.offset, access),
-            AddrBase::Reg(reg) => {
-                let value = self.reg_plus(reg, address.offset);
-                self.value_place(space, value, access)
-            }
+            AddrBase::Reg(reg) => match self.group_place(space, reg, address.offset)? {
+                Some(place) => Ok(place),
+                None => {
+                    let value = self.reg_plus(reg, address.offset);
+                    self.value_place(space, value, access)
+                }
+            },
             AddrBase::Absolute => {
                 let value = self.b.ins().iconst(types::I64, address.offset);
                 self.value_place(space, value, access)
             }
         }
+    }
+
+    /// The place of an access that shares its check with others. The first of them makes the check.
+    fn group_place(
+        &mut self,
+        space: Option<StateSpace>,
+        reg: Reg,
+        offset: i64,
+    ) -> Emit<Option<Place>> {
+        let groups = &self.unit.plan.groups[self.at];
+        let Some(number) = groups.of_statement.get(&self.statement) else {
+            return Ok(None);
+        };
+        let group = &groups.groups[*number];
+        let within = small(offset - group.start)?;
+        if let Some(start) = self.checked_groups.get(number) {
+            return Ok(Some((*start, within)));
+        }
+        let address = self.reg_plus(reg, group.start);
+        let access = Access {
+            width: group.width,
+            span: group.span,
+            write: group.write,
+        };
+        let (start, _) = self.value_place(space, address, access)?;
+        self.checked_groups.insert(*number, start);
+        Ok(Some((start, within)))
     }
 
     /// The same for an address that is a value.
@@ -213,22 +268,25 @@ impl Emitter<'_, '_> {
         for (fault, block) in faults {
             self.b.switch_to_block(block);
             let address = self.b.block_params(block)[0];
-            self.translate(
-                fault.window,
-                address,
-                Access {
-                    width: fault.width,
-                    write: fault.write,
-                },
-            )?;
+            // The first finds a bad start, the second a bad end.
+            let Access { width, span, write } = fault.access;
+            self.translate(fault.window, address, width, write)?;
+            let last = self.b.ins().iadd_imm_u(address, i64::from(span) - 1);
+            self.translate(fault.window, last, 1, write)?;
             self.unreachable();
         }
         Ok(())
     }
 
-    fn translate(&mut self, window: Window, address: Value, access: Access) -> Emit<Value> {
-        let width = self.b.ins().iconst(types::I32, i64::from(access.width));
-        let write = self.b.ins().iconst(types::I32, i64::from(access.write));
+    fn translate(
+        &mut self,
+        window: Window,
+        address: Value,
+        width: u32,
+        write: bool,
+    ) -> Emit<Value> {
+        let width = self.b.ins().iconst(types::I32, i64::from(width));
+        let write = self.b.ins().iconst(types::I32, i64::from(write));
         self.libcall_value(
             window.translate(),
             &[self.thread.ctx, address, width, write],
@@ -237,12 +295,7 @@ impl Emitter<'_, '_> {
 
     /// Goes on if `good`, else reports the access.
     fn require(&mut self, good: Value, window: Window, address: Value, access: Access) -> Emit {
-        let fault = Fault {
-            window,
-            width: access.width,
-            write: access.write,
-        };
-        let bad = self.fault_block(fault)?;
+        let bad = self.fault_block(Fault { window, access })?;
         let next = self.b.create_block();
         self.b
             .ins()
@@ -252,26 +305,36 @@ impl Emitter<'_, '_> {
     }
 
     /// Whether an access lies in the device window and is aligned.
-    fn in_device_window(&mut self, address: Value, width: u32) -> Value {
+    fn in_device_window(&mut self, address: Value, access: Access) -> Value {
         let offset = self
             .b
             .ins()
             .iadd_imm_s(address, DEVICE_WINDOW_BASE.cast_signed().wrapping_neg());
-        let shift = i64::from(width.ilog2());
+        let shift = access.log2_width();
         let rotated = if shift == 0 {
             offset
         } else {
             self.b.ins().rotr_imm_u(offset, shift)
         };
-        let limit_bits = i64::from(DEVICE_WINDOW_SIZE.ilog2()) - shift;
-        let above = self.b.ins().ushr_imm_u(rotated, limit_bits);
-        icmp_const(&mut self.b, IntCC::Equal, above, 0)
+        if access.span == access.width {
+            let limit_bits = i64::from(DEVICE_WINDOW_SIZE.ilog2()) - shift;
+            let above = self.b.ins().ushr_imm_u(rotated, limit_bits);
+            return icmp_const(&mut self.b, IntCC::Equal, above, 0);
+        }
+        let last = (DEVICE_WINDOW_SIZE - u64::from(access.span)) >> shift;
+        icmp_const(
+            &mut self.b,
+            IntCC::UnsignedLessThanOrEqual,
+            rotated,
+            last.cast_signed(),
+        )
     }
 
     /// An address in the device window, or any other that the host can translate. What goes on is a device
-    /// address again, so that the access can add the distance to the host in its addressing mode.
+    /// address again, so that the access can add the distance to the host in its addressing mode. The call
+    /// preserves all registers: the values around a seldom used call must not live on the stack.
     fn generic(&mut self, address: Value, access: Access) -> Emit<Value> {
-        let good = self.in_device_window(address, access.width);
+        let good = self.in_device_window(address, access);
         let slow = self.b.create_block();
         self.b.set_cold_block(slow);
         let next = self.b.create_block();
@@ -280,11 +343,45 @@ impl Emitter<'_, '_> {
             .ins()
             .brif(good, next, &[BlockArg::Value(address)], slow, &[]);
         self.b.switch_to_block(slow);
-        let translated = self.translate(Window::Generic, address, access)?;
-        let back = self.b.ins().isub(translated, self.thread.global_delta);
+        let host = self.translate_preserving(address, access)?;
+        let back = self.b.ins().isub(host, self.thread.global_delta);
         self.b.ins().jump(next, &[BlockArg::Value(back)]);
         self.b.switch_to_block(next);
         Ok(self.b.ins().iadd(usable, self.thread.global_delta))
+    }
+
+    fn translate_preserving(&mut self, address: Value, access: Access) -> Emit<Value> {
+        let slot = match self.translated {
+            Some(slot) => slot,
+            None => {
+                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
+                *self.translated.insert(self.b.create_sized_stack_slot(data))
+            }
+        };
+        let width = self.b.ins().iconst(types::I32, i64::from(access.width));
+        let last = self.b.ins().iadd_imm_u(address, i64::from(access.span) - 1);
+        let write = self.b.ins().iconst(types::I32, i64::from(access.write));
+        let result = self.b.ins().stack_addr(types::I64, slot, 0);
+        let function = self.trampoline();
+        self.b.ins().call(
+            function,
+            &[self.thread.ctx, address, width, last, write, result],
+        );
+        Ok(self.b.ins().stack_load(types::I64, types::I64, slot, 0))
+    }
+
+    /// The number of places, in units of the width, where a range may start in `size` bytes.
+    fn first_too_high(&mut self, size: Value, access: Access) -> Value {
+        let span = self.b.ins().iconst(types::I64, i64::from(access.span));
+        let room = self.b.ins().isub(size, span);
+        let places = self.b.ins().ushr_imm_u(room, access.log2_width());
+        let places = self.b.ins().iadd_imm_u(places, 1);
+        let fits = self
+            .b
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThanOrEqual, size, span);
+        let none = self.b.ins().iconst(types::I64, 0);
+        self.b.ins().select(fits, places, none)
     }
 
     fn windowed(
@@ -295,14 +392,16 @@ impl Emitter<'_, '_> {
         size: Value,
         access: Access,
     ) -> Emit<Value> {
-        let shift = i64::from(access.width.ilog2());
-        let (rotated, limit) = if shift == 0 {
-            (offset, size)
+        let shift = access.log2_width();
+        let rotated = if shift == 0 {
+            offset
         } else {
-            (
-                self.b.ins().rotr_imm_u(offset, shift),
-                self.b.ins().ushr_imm_u(size, shift),
-            )
+            self.b.ins().rotr_imm_u(offset, shift)
+        };
+        let limit = if access.span == access.width {
+            self.b.ins().ushr_imm_u(size, shift)
+        } else {
+            self.first_too_high(size, access)
         };
         let good = self.b.ins().icmp(IntCC::UnsignedLessThan, rotated, limit);
         self.require(good, window, offset, access)?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod exits;
 pub(crate) mod frames;
+pub(crate) mod groups;
 pub(crate) mod meet;
 pub(crate) mod reach;
 pub(crate) mod reg_types;
@@ -23,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) meeting: meet::Meeting,
     pub(crate) shared: shared::SharedLayout,
     pub(crate) frames: frames::Frames,
+    /// Accesses of each function that share a check.
+    pub(crate) groups: Vec<groups::Groups>,
     /// Machine types of the registers of each function.
     pub(crate) reg_types: Vec<Vec<Type>>,
 }
@@ -45,12 +48,19 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
         .map(|f| reg_types::run(&f.body))
         .collect();
     dump.pass("reg_types", &reg_types);
+    let groups = reached
+        .functions
+        .iter()
+        .map(|f| groups::run(&f.body))
+        .collect();
+    dump.pass("groups", &groups);
     Ok(Plan {
         reached,
         exits,
         meeting,
         shared,
         frames,
+        groups,
         reg_types,
     })
 }

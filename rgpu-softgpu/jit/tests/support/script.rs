@@ -44,7 +44,10 @@ pub(crate) fn parse(text: &str) -> Vec<Run> {
         let Some(rest) = line.trim().strip_prefix("//@") else {
             continue;
         };
-        let (word, rest) = rest.trim().split_once(' ').unwrap_or_else(|| (rest.trim(), ""));
+        let (word, rest) = rest
+            .trim()
+            .split_once(' ')
+            .unwrap_or_else(|| (rest.trim(), ""));
         if word == "run" {
             runs.push(run(number + 1, rest));
             continue;

@@ -12,6 +12,7 @@ mod function;
 mod greeting;
 mod image;
 mod ptx;
+mod seeds;
 mod session;
 
 pub use address::url;
@@ -22,6 +23,7 @@ pub use function::function_yaml;
 pub use greeting::hello;
 pub use image::fatbin;
 pub use ptx::ptx_parse;
+pub use seeds::{Seed, seeds};
 pub use session::session_ops;
 
 /// A target: takes bytes, panics where a promise is broken.

@@ -165,7 +165,7 @@ pub struct Param {
     /// Element type.
     pub ty: ScalarType,
     pub vec: Option<VecWidth>,
-    /// Array elements, `None` for a scalar.
+    /// Array elements, `None` for a scalar; 0 for an unsized last parameter.
     pub array: Option<u64>,
     /// Whole size in bytes.
     pub size: u64,

@@ -44,7 +44,7 @@ impl Module {
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
         // File names in `.file` may be in any encoding.
-        Self::parse(String::from_utf8_lossy(&bytes[..end]).into_owned())
+        Self::parse(String::from_utf8_lossy(&bytes[..end]).as_ref())
     }
 
     /// Parses the body of `function`, which must be one of this module's.

@@ -214,6 +214,7 @@ impl<'a> BodyParser<'a> {
         match word {
             "reg" => self.registers(),
             "loc" => self.cursor.loc(),
+            "file" => self.cursor.file(),
             "pragma" => {
                 let strings = self.cursor.pragma()?;
                 let kind = StatementKind::Pragma(strings.into_iter().map(str::to_owned).collect());

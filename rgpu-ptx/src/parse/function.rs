@@ -111,6 +111,16 @@ impl<'a> Cursor<'a> {
         Ok(list)
     }
 
+    /// The rest of `.file`, which has no semicolon.
+    pub(super) fn file(&mut self) -> Result<()> {
+        self.integer()?;
+        self.string()?;
+        while self.eat(b',') {
+            self.integer()?;
+        }
+        Ok(())
+    }
+
     /// The rest of `.loc`, which has no semicolon.
     pub(super) fn loc(&mut self) -> Result<()> {
         for _ in 0..3 {

@@ -97,13 +97,11 @@ impl<'a> ModuleParser<'a, '_> {
         match word {
             "version" => self.version(),
             "target" => {
-                let first = cursor.next.span.start;
-                cursor.ident("a target")?;
+                let mut list = vec![cursor.ident("a target")?];
                 while cursor.eat(b',') {
-                    cursor.ident("a target")?;
+                    list.push(cursor.ident("a target")?);
                 }
-                let text = cursor.since(first).text(cursor.src);
-                self.module.target = text.split_whitespace().collect();
+                self.module.target = list.join(", ");
                 Ok(())
             }
             "address_size" => {
@@ -115,14 +113,7 @@ impl<'a> ModuleParser<'a, '_> {
                 self.module.address_size = size as u8;
                 Ok(())
             }
-            "file" => {
-                cursor.integer()?;
-                cursor.string()?;
-                while cursor.eat(b',') {
-                    cursor.integer()?;
-                }
-                Ok(())
-            }
+            "file" => cursor.file(),
             "loc" => cursor.loc(),
             "pragma" => cursor.pragma().map(|_| ()),
             "section" => self.section(),
@@ -155,10 +146,12 @@ impl<'a> ModuleParser<'a, '_> {
 
     /// Debug data, skipped whole.
     fn section(&mut self) -> Result<()> {
-        match self.cursor.peek() {
-            Tok::Dot(_) | Tok::Str(_) | Tok::Ident(_) => self.cursor.bump(),
-            _ => return Err(self.cursor.unexpected("a section name")),
-        };
+        while matches!(
+            self.cursor.peek(),
+            Tok::Dot(_) | Tok::Str(_) | Tok::Ident(_)
+        ) {
+            self.cursor.bump();
+        }
         self.braces().map(|_| ())
     }
 

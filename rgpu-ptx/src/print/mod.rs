@@ -18,7 +18,10 @@ use crate::{
 /// Prints a whole module; parses every body for it.
 pub fn module(module: &Module) -> Result<String, Error> {
     let (major, minor) = module.version;
-    let mut out = format!(".version {major}.{minor}\n.target {}\n", module.target);
+    let mut out = format!(".version {major}.{minor}\n");
+    if !module.target.is_empty() {
+        let _ = writeln!(out, ".target {}", module.target);
+    }
     let _ = writeln!(out, ".address_size {}", module.address_size);
     // Declarations first: definitions may use what comes later.
     for function in &module.functions {

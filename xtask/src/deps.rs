@@ -57,7 +57,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["rgpu-proto", "rgpu-transport", "rgpu-server", "rgpu-sched"],
     ),
     ("xtask", &["rgpu-proto", "rgpu-ptx"]),
-    ("rgpu-fuzz-targets", &["rgpu-proto", "rgpu-transport", "rgpu-fatbin", "rgpu-ptx", "rgpu-sched"]),
+    (
+        "rgpu-fuzz-targets",
+        &[
+            "rgpu-proto",
+            "rgpu-transport",
+            "rgpu-fatbin",
+            "rgpu-ptx",
+            "rgpu-sched",
+        ],
+    ),
 ];
 
 /// Libraries which may not be reached from a crate, directly or through others, and why.
@@ -249,5 +258,33 @@ mod tests {
         let mut graph = graph(&[]);
         graph.ours.insert("rgpu-new".into());
         assert!(complaints(&graph)[0].contains("rgpu-new is new"));
+    }
+
+    /// The arrows of docs/architecture.md are this table's.
+    #[test]
+    fn the_picture_in_the_documents_is_right() {
+        let page = std::fs::read_to_string(paths::root().join("docs/architecture.md")).unwrap();
+        let picture = page
+            .split("flowchart TD\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next());
+        let mut drawn = BTreeMap::new();
+        for line in picture
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.split_once(" --> "))
+        {
+            let used: BTreeSet<&str> = line.1.split(" & ").collect();
+            drawn.insert(line.0.trim(), used);
+        }
+        for (name, allowed) in MAY_USE {
+            let behind_the_scenes =
+                ["rgpu-tests", "rgpu-benches", "rgpu-fuzz-targets", "xtask"].contains(name);
+            if !behind_the_scenes && !allowed.is_empty() {
+                let allowed = allowed.iter().copied().collect();
+                assert_eq!(drawn.remove(name), Some(allowed), "{name}");
+            }
+        }
+        assert!(drawn.is_empty(), "not in the table: {drawn:?}");
     }
 }

@@ -7,12 +7,15 @@ use tracing_subscriber::EnvFilter;
 
 const VARIABLE: &str = "RGPU_LOG";
 
+/// The object store's libraries log every request's headers at `info`.
+const DEFAULT: &str = "info,s3s=warn,s3s_fs=warn";
+
 fn filter() -> EnvFilter {
     let set = std::env::var(VARIABLE).ok().filter(|set| !set.is_empty());
-    let directives = set.unwrap_or_else(|| "info".into());
+    let directives = set.unwrap_or_else(|| DEFAULT.into());
     EnvFilter::try_new(&directives).unwrap_or_else(|error| {
         eprintln!("rgpu: {VARIABLE}={directives}: {error}; logging at info");
-        EnvFilter::new("info")
+        EnvFilter::new(DEFAULT)
     })
 }
 

@@ -39,6 +39,14 @@ enum Command {
     Up(Box<cmd::up::Args>),
     /// Functions, and what they have done.
     Fn(cmd::function::Args),
+    /// Measure what remoting costs.
+    Bench(cmd::bench::Args),
+    /// A part of `bench` in a process of its own.
+    #[command(hide = true)]
+    BenchPart {
+        #[command(subcommand)]
+        part: cmd::bench::Part,
+    },
     /// Serve one client; started by `serve`.
     #[command(hide = true)]
     Worker(cmd::worker::Args),
@@ -52,6 +60,8 @@ fn main() -> std::process::ExitCode {
         Command::Smi(args) => cmd::smi::main(&args),
         Command::Up(args) => cmd::up::main(&args),
         Command::Fn(args) => cmd::function::main(&args),
+        Command::Bench(args) => cmd::bench::main(&args),
+        Command::BenchPart { part } => cmd::bench::part(&part),
         Command::Worker(args) => cmd::worker::main(args),
     };
     match result {

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub(crate) mod bench;
 pub(crate) mod function;
 pub(crate) mod local;
 pub(crate) mod run;

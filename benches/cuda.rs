@@ -1,0 +1,161 @@
+//! As much of the CUDA driver API as the measurements call, from whatever `libcuda.so.1` the process finds.
+
+use std::ffi::{CString, c_void};
+use std::ptr;
+
+use anyhow::{Context as _, anyhow};
+use libloading::os::unix::Library;
+
+/// An empty kernel with eight parameters.
+const EMPTY: &str = "
+.version 7.5
+.target sm_75
+.address_size 64
+.visible .entry empty(.param .u64 a, .param .u64 b, .param .u64 c, .param .u64 d,
+                      .param .u32 e, .param .u32 f, .param .f32 g, .param .f32 h)
+{
+    ret;
+}
+";
+
+/// A loaded driver with a context current, and a kernel that does nothing.
+#[derive(Debug)]
+pub struct Cuda {
+    library: Library,
+    kernel: *mut c_void,
+}
+
+type Status = u32;
+
+/// Calls a driver function by name with the argument types given.
+macro_rules! call {
+    ($library:expr, $name:literal ($($arg:expr => $type:ty),* $(,)?)) => {{
+        type Entry = unsafe extern "C" fn($($type),*) -> Status;
+        // SAFETY: the signature is that of the driver API's function of this name.
+        let entry = unsafe { $library.get::<Entry>($name.as_bytes()) };
+        let entry = entry.with_context(|| format!("no {}", $name))?;
+        // SAFETY: the arguments are valid for the function; pointers are to live values.
+        match unsafe { entry($($arg),*) } {
+            0 => Ok(()),
+            error => Err(anyhow!("{} failed with CUDA error {error}", $name)),
+        }
+    }};
+}
+
+impl Cuda {
+    /// Initialises the driver, makes a context and loads the kernel.
+    ///
+    /// # Errors
+    /// No driver, or no device behind it.
+    pub fn open() -> anyhow::Result<Self> {
+        // SAFETY: loading a CUDA driver has no preconditions.
+        let library = unsafe { Library::new("libcuda.so.1") }.context("no libcuda.so.1")?;
+        let (mut device, mut context) = (0, ptr::null_mut());
+        let (mut module, mut kernel) = (ptr::null_mut(), ptr::null_mut());
+        call!(library, "cuInit"(0 => u32))?;
+        call!(library, "cuDeviceGet"(&raw mut device => *mut i32, 0 => i32))?;
+        call!(library, "cuDevicePrimaryCtxRetain"(&raw mut context => *mut *mut c_void, device => i32))?;
+        call!(library, "cuCtxSetCurrent"(context => *mut c_void))?;
+        let text = CString::new(EMPTY)?;
+        call!(library, "cuModuleLoadData"(
+            &raw mut module => *mut *mut c_void, text.as_ptr().cast() => *const c_void))?;
+        call!(library, "cuModuleGetFunction"(
+            &raw mut kernel => *mut *mut c_void, module => *mut c_void, c"empty".as_ptr().cast() => *const c_void))?;
+        Ok(Self { library, kernel })
+    }
+
+    /// Issues `count` launches of the empty kernel. The function is looked up once, as a linked program does.
+    ///
+    /// # Errors
+    /// A launch fails.
+    pub fn launch(&self, count: usize) -> anyhow::Result<()> {
+        type Launch = unsafe extern "C" fn(
+            *mut c_void,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            *mut c_void,
+            *mut *mut c_void,
+            *mut *mut c_void,
+        ) -> Status;
+        // SAFETY: the signature is that of cuLaunchKernel.
+        let launch = unsafe { self.library.get::<Launch>(b"cuLaunchKernel") }?;
+        let (mut wide, mut narrow) = ([1_u64; 4], [1_u32; 4]);
+        let wide = wide
+            .iter_mut()
+            .map(|value| ptr::from_mut(value).cast::<c_void>());
+        let narrow = narrow.iter_mut().map(|value| ptr::from_mut(value).cast());
+        let mut params: Vec<*mut c_void> = wide.chain(narrow).collect();
+        for _ in 0..count {
+            // SAFETY: the kernel takes eight parameters of these sizes, and they are live.
+            let status = unsafe {
+                launch(
+                    self.kernel,
+                    1,
+                    1,
+                    1,
+                    32,
+                    1,
+                    1,
+                    0,
+                    ptr::null_mut(),
+                    params.as_mut_ptr(),
+                    ptr::null_mut(),
+                )
+            };
+            anyhow::ensure!(
+                status == 0,
+                "cuLaunchKernel failed with CUDA error {status}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits for all that was issued.
+    ///
+    /// # Errors
+    /// The wait, or what it waited for, fails.
+    pub fn synchronize(&self) -> anyhow::Result<()> {
+        call!(self.library, "cuCtxSynchronize"())
+    }
+
+    /// Device memory of `bytes` bytes.
+    ///
+    /// # Errors
+    /// Not so much is left.
+    pub fn allocate(&self, bytes: usize) -> anyhow::Result<u64> {
+        let mut address = 0;
+        call!(self.library, "cuMemAlloc_v2"(&raw mut address => *mut u64, bytes => usize))?;
+        Ok(address)
+    }
+
+    /// Gives device memory back.
+    ///
+    /// # Errors
+    /// It was not allocated.
+    pub fn free(&self, address: u64) -> anyhow::Result<()> {
+        call!(self.library, "cuMemFree_v2"(address => u64))
+    }
+
+    /// Host to device.
+    ///
+    /// # Errors
+    /// The copy fails.
+    pub fn copy_in(&self, to: u64, from: &[u8]) -> anyhow::Result<()> {
+        call!(self.library, "cuMemcpyHtoD_v2"(
+            to => u64, from.as_ptr().cast() => *const c_void, from.len() => usize))
+    }
+
+    /// Device to host.
+    ///
+    /// # Errors
+    /// The copy fails.
+    pub fn copy_out(&self, to: &mut [u8], from: u64) -> anyhow::Result<()> {
+        call!(self.library, "cuMemcpyDtoH_v2"(
+            to.as_mut_ptr().cast() => *mut c_void, from => u64, to.len() => usize))
+    }
+}

@@ -136,6 +136,9 @@ impl Emitter<'_, '_> {
         }
         for (index, reg) in function.body.param_regs.iter().enumerate() {
             let Some(reg) = reg else { continue };
+            if function.is_kernel {
+                return refuse("a kernel has no register parameters");
+            }
             let ty = machine_type(function.params[index].ty);
             let value = self.b.ins().load(ty, slot_flags(), self.places[index], 0);
             self.write_reg(*reg, value, function.params[index].ty.is_signed());

@@ -13,11 +13,23 @@ use rgpu_ptx::instr_table;
 use crate::paths;
 
 const CLASSES: [(Class, &str); 5] = [
-    (Class::Posted, "sent and not waited for; an error surfaces with a later call"),
+    (
+        Class::Posted,
+        "sent and not waited for; an error surfaces with a later call",
+    ),
     (Class::Reply, "sent and waited for"),
-    (Class::Local, "answered by the client from what it already knows"),
-    (Class::Custom, "written by hand on both sides; sends what it must"),
-    (Class::Absent, "exported, answers `CUDA_ERROR_NOT_SUPPORTED`, logged once by name"),
+    (
+        Class::Local,
+        "answered by the client from what it already knows",
+    ),
+    (
+        Class::Custom,
+        "written by hand on both sides; sends what it must",
+    ),
+    (
+        Class::Absent,
+        "exported, answers `CUDA_ERROR_NOT_SUPPORTED`, logged once by name",
+    ),
 ];
 
 /// Where the generated part of docs/protocol.md begins.
@@ -34,8 +46,14 @@ pub(crate) fn run(check: bool) -> Result<()> {
         let have = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {shown}; run `cargo xtask coverage`"))?;
         if have != fresh {
-            let line = have.lines().zip(fresh.lines()).position(|(a, b)| a != b).map_or(0, |at| at + 1);
-            bail!("{shown} does not fit the code (first at line {line}); run `cargo xtask coverage`");
+            let line = have
+                .lines()
+                .zip(fresh.lines())
+                .position(|(a, b)| a != b)
+                .map_or(0, |at| at + 1);
+            bail!(
+                "{shown} does not fit the code (first at line {line}); run `cargo xtask coverage`"
+            );
         }
     }
     println!("{}", summary(&driver::ROWS));
@@ -46,19 +64,29 @@ pub(crate) fn run(check: bool) -> Result<()> {
 fn documents() -> Result<Vec<(PathBuf, String)>> {
     let protocol = paths::root().join("docs/protocol.md");
     let prose = std::fs::read_to_string(&protocol).context("cannot read docs/protocol.md")?;
-    let (prose, _) = prose.split_once(MARK).context("docs/protocol.md has lost its mark")?;
+    let (prose, _) = prose
+        .split_once(MARK)
+        .context("docs/protocol.md has lost its mark")?;
     for op in own_operations() {
         let row = format!("| `{:#06x}` | `{}` |", op.0, op.name());
-        ensure!(prose.contains(&row), "docs/protocol.md does not describe {op}: it needs a row `{row}`");
+        ensure!(
+            prose.contains(&row),
+            "docs/protocol.md does not describe {op}: it needs a row `{row}`"
+        );
     }
     Ok(vec![
         (paths::root().join("COVERAGE.md"), page(&driver::ROWS)),
-        (protocol, format!("{prose}{MARK}{}", protocol_tables(&driver::ROWS))),
+        (
+            protocol,
+            format!("{prose}{MARK}{}", protocol_tables(&driver::ROWS)),
+        ),
     ])
 }
 
 fn own_operations() -> impl Iterator<Item = Opcode> {
-    (Opcode::PROTOCOL..=u16::MAX).map(Opcode).filter(|op| op.exists())
+    (Opcode::PROTOCOL..=u16::MAX)
+        .map(Opcode)
+        .filter(|op| op.exists())
 }
 
 fn count(rows: &[Row], class: Class) -> usize {
@@ -67,7 +95,11 @@ fn count(rows: &[Row], class: Class) -> usize {
 
 fn summary(rows: &[Row]) -> String {
     let absent = count(rows, Class::Absent);
-    format!("{} functions, {} carried out, {absent} not supported", rows.len(), rows.len() - absent)
+    format!(
+        "{} functions, {} carried out, {absent} not supported",
+        rows.len(),
+        rows.len() - absent
+    )
 }
 
 /// Families in the order of the rows.
@@ -93,18 +125,36 @@ fn page(rows: &[Row]) -> String {
     ));
     page.line("| class | functions | means |\n| --- | ---: | --- |");
     for (class, meaning) in CLASSES {
-        page.line(&format!("| `{}` | {} | {meaning} |", class.name(), count(rows, class)));
+        page.line(&format!(
+            "| `{}` | {} | {meaning} |",
+            class.name(),
+            count(rows, class)
+        ));
     }
     page.line("\n| family | posted | reply | local | custom | absent |\n| --- | ---: | ---: | ---: | ---: | ---: |");
     for family in families(rows) {
-        let of_family: Vec<Row> = rows.iter().filter(|r| r.family == family).copied().collect();
+        let of_family: Vec<Row> = rows
+            .iter()
+            .filter(|r| r.family == family)
+            .copied()
+            .collect();
         let cells = CLASSES.map(|(class, _)| count(&of_family, class).to_string());
-        page.line(&format!("| [{family}](#{family}) | {} |", cells.join(" | ")));
+        page.line(&format!(
+            "| [{family}](#{family}) | {} |",
+            cells.join(" | ")
+        ));
     }
     for family in families(rows) {
-        page.line(&format!("\n### {family}\n\n| id | class | function |\n| --- | --- | --- |"));
+        page.line(&format!(
+            "\n### {family}\n\n| id | class | function |\n| --- | --- | --- |"
+        ));
         for row in rows.iter().filter(|r| r.family == family) {
-            page.line(&format!("| `{:04x}` | {} | `{}` |", row.id, row.class.name(), row.name));
+            page.line(&format!(
+                "| `{:04x}` | {} | `{}` |",
+                row.id,
+                row.class.name(),
+                row.name
+            ));
         }
     }
     page.instructions();
@@ -124,13 +174,23 @@ fn protocol_tables(rows: &[Row]) -> String {
          `custom` row that is carried out by another operation, never appears there.",
     );
     for family in families(rows) {
-        let mut carried = rows.iter().filter(|r| r.family == family && r.class != Class::Absent).peekable();
+        let mut carried = rows
+            .iter()
+            .filter(|r| r.family == family && r.class != Class::Absent)
+            .peekable();
         if carried.peek().is_none() {
             continue;
         }
-        page.line(&format!("\n### {family}\n\n| operation | class | function |\n| --- | --- | --- |"));
+        page.line(&format!(
+            "\n### {family}\n\n| operation | class | function |\n| --- | --- | --- |"
+        ));
         for row in carried {
-            page.line(&format!("| `{:#06x}` | {} | `{}` |", row.id, row.class.name(), row.name));
+            page.line(&format!(
+                "| `{:#06x}` | {} | `{}` |",
+                row.id,
+                row.class.name(),
+                row.name
+            ));
         }
     }
     page.0
@@ -142,8 +202,18 @@ fn limits() -> Vec<(&'static str, u64)> {
         ($($name:ident),*) => { vec![$((stringify!($name), limits::$name as u64)),*] };
     }
     values![
-        MAX_BODY, MAX_CHUNK, MAX_HELLO, MAX_MODULE, MAX_PARAMS, PREALLOCATED_ITEMS, MAX_HANDLES, MAX_TRANSFER,
-        BULK_CREDIT, INLINE_DATA, INLINE_MODULE, MAX_TEXT
+        MAX_BODY,
+        MAX_CHUNK,
+        MAX_HELLO,
+        MAX_MODULE,
+        MAX_PARAMS,
+        PREALLOCATED_ITEMS,
+        MAX_HANDLES,
+        MAX_TRANSFER,
+        BULK_CREDIT,
+        INLINE_DATA,
+        INLINE_MODULE,
+        MAX_TEXT
     ]
 }
 
@@ -184,10 +254,21 @@ impl Page {
                 // Writing to a String does not fail.
                 write!(names, ", `{alias}`").ok();
             }
-            self.line(&format!("| {names} | {}.{} | sm_{} |", row.ptx / 10, row.ptx % 10, row.sm));
+            self.line(&format!(
+                "| {names} | {}.{} | sm_{} |",
+                row.ptx / 10,
+                row.ptx % 10,
+                row.sm
+            ));
         }
-        let missing: Vec<_> = instr_table::UNSUPPORTED.iter().map(|name| format!("`{name}`")).collect();
-        self.line(&format!("\nKnown and not supported yet, by prefix: {}.", missing.join(", ")));
+        let missing: Vec<_> = instr_table::UNSUPPORTED
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        self.line(&format!(
+            "\nKnown and not supported yet, by prefix: {}.",
+            missing.join(", ")
+        ));
     }
 }
 
@@ -199,10 +280,18 @@ mod tests {
     fn every_row_is_on_the_page() {
         let page = page(&driver::ROWS);
         for row in driver::ROWS {
-            assert!(page.contains(&format!("| `{}` |", row.name)), "{} is missing", row.name);
+            assert!(
+                page.contains(&format!("| `{}` |", row.name)),
+                "{} is missing",
+                row.name
+            );
         }
         for row in instr_table::ROWS {
-            assert!(page.contains(&format!("| `{}`", row.text)), "{} is missing", row.text);
+            assert!(
+                page.contains(&format!("| `{}`", row.text)),
+                "{} is missing",
+                row.text
+            );
         }
     }
 
@@ -218,7 +307,10 @@ mod tests {
 
     #[test]
     fn classes_add_up() {
-        let sum: usize = CLASSES.iter().map(|(class, _)| count(&driver::ROWS, *class)).sum();
+        let sum: usize = CLASSES
+            .iter()
+            .map(|(class, _)| count(&driver::ROWS, *class))
+            .sum();
         assert_eq!(sum, driver::ROWS.len());
     }
 }

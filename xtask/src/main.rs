@@ -5,6 +5,8 @@ mod coverage;
 mod demo;
 mod deps;
 mod dist;
+#[cfg(test)]
+mod docs;
 mod paths;
 mod process;
 mod report;

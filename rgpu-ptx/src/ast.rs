@@ -505,12 +505,12 @@ pub enum Imm {
 
 impl Imm {
     /// The raw bits of this immediate as an operand of type `ty`, zero-extended to 64: integers are
-    /// cut to the width; floats are converted to a float type and kept as bits for others.
+    /// cut to the width, floats are converted to a float type and kept as bits for others.
     /// A predicate is 0 or 1.
     pub fn bits_as(self, ty: ScalarType) -> u64 {
         let bits = match (self, ty) {
             (Self::Int(v), ScalarType::Pred) => u64::from(v != 0),
-            // PTX wants a float literal for a float operand, but `0` and `1` are met in hand-written code.
+            // Only initial values mix the kinds; validated operands do not.
             (Self::Int(v), ScalarType::F32) => u64::from((v as f32).to_bits()),
             (Self::Int(v), ScalarType::F64) => (v as f64).to_bits(),
             (Self::Int(v), _) => v as u64,

@@ -114,7 +114,10 @@ pub(crate) mod sets {
         F32 = F32;
         F32_64 = F32 F64;
         HALVES = F16 F16x2 Bf16 Bf16x2;
+        MAD = F32 F64 + INT16_64;
         FLOATS = F32 F64 F32x2 + HALVES;
+        SIGNABLE = F32 F64 + SINT16_64 + HALVES;
+        ORDERED = U16x2 S16x2 F32 F64 + INT16_64 + HALVES;
         ARITH = U16x2 S16x2 + INT16_64 + FLOATS;
         BITS32 = B32;
         BITS64 = B64;
@@ -124,9 +127,9 @@ pub(crate) mod sets {
         PRED_B32 = Pred B32;
         PRED_U32 = Pred U32;
         COMPARABLE = + BITS16_64 + INT16_64 + F32_64 + HALVES;
-        SET_SRC = + INT16_64 + F32_64 + HALVES;
+        SET_SRC = + BITS16_64 + INT16_64 + F32_64 + HALVES;
         SET_DST = U16 S16 U32 S32 F32 + HALVES;
-        SELECTABLE = F32 F64 F16 Bf16 + BITS16_64 + INT16_64;
+        SELECTABLE = F32 F64 + BITS16_64 + INT16_64;
         SLCT_KEY = S32 F32;
         MEMORY = B8 B128 U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 + BITS16_64 + INT16_64;
         ANY = Pred + MEMORY;

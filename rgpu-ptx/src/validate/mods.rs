@@ -30,7 +30,11 @@ pub(super) fn check(instr: &Instr) -> Check {
             "`.lo` or `.hi` is wanted",
         )?,
         Opcode::Div | Opcode::Fma | Opcode::Rcp | Opcode::Sqrt => rounded(instr)?,
-        Opcode::Set => comparison(instr, 1)?,
+        Opcode::Set => {
+            set_result(instr)?;
+            comparison(instr, 1)?;
+        }
+        Opcode::CvtPack => packing(instr)?,
         Opcode::Setp | Opcode::Vset | Opcode::Vset2 | Opcode::Vset4 => comparison(instr, 0)?,
         Opcode::Ld | Opcode::Ldu | Opcode::St => memory(instr)?,
         Opcode::Atom | Opcode::Red => atomic(instr)?,
@@ -147,10 +151,10 @@ fn narrow_product(instr: &Instr) -> Check {
 fn rounded(instr: &Instr) -> Check {
     let m = &instr.mods;
     let said = m.rounding.is_some() || m.approx || m.full;
-    only(
-        said || !is_floating(first_type(instr)),
-        "a rounding or `.approx` is wanted",
-    )
+    if is_floating(first_type(instr)) {
+        return only(said, "a rounding or `.approx` is wanted");
+    }
+    only(!said, "integers are not rounded")
 }
 
 fn comparison(instr: &Instr, at: usize) -> Check {
@@ -270,11 +274,79 @@ fn conversion(instr: &Instr) -> Check {
         _ if to.kind() == TypeKind::Packed => matches!(from, F32 | F16x2 | Bf16x2),
         _ => scalar(to) && scalar(from),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(format!("there is no conversion from .{from} to .{to}"))
+    if !fits {
+        return Err(format!("there is no conversion from .{from} to .{to}"));
     }
+    conversion_rounding(to, from, instr.mods.rounding)
+}
+
+/// `.rni` and its like give integral values, `.rn` and its like fit a value into fewer bits; a
+/// conversion that loses nothing takes neither.
+fn conversion_rounding(to: ScalarType, from: ScalarType, rounding: Option<Rounding>) -> Check {
+    use Rounding::{Rm, Rmi, Rn, Rna, Rni, Rp, Rpi, Rs, Rz, Rzi};
+    use ScalarType::Bf16;
+    let integral = matches!(rounding, Some(Rni | Rzi | Rmi | Rpi));
+    let fitting = matches!(rounding, Some(Rn | Rz | Rm | Rp));
+    let packed = to.kind() == TypeKind::Packed;
+    match (to.is_integer(), from.is_integer()) {
+        _ if packed || to == ScalarType::Tf32 => {
+            let special = matches!(rounding, Some(Rs | Rna));
+            only(
+                fitting || special,
+                "this conversion needs a rounding such as `.rn`",
+            )
+        }
+        (true, true) => only(
+            rounding.is_none(),
+            "conversions between integers do not round",
+        ),
+        (true, false) => only(integral, "this conversion needs a rounding such as `.rzi`"),
+        (false, true) => only(fitting, "this conversion needs a rounding such as `.rn`"),
+        (false, false) if to == from => only(
+            rounding.is_none() || integral,
+            "only `.rni` and its like make sense here",
+        ),
+        // `.f16` and `.bf16` are equally wide and hold different values.
+        (false, false) if to.bits() == from.bits() => only(
+            rounding.is_none() || fitting,
+            "this conversion takes `.rn` and its like only",
+        ),
+        // The wider types hold every `.bf16`, yet a rounding may be written.
+        (false, false) if from == Bf16 => only(
+            rounding.is_none() || fitting,
+            "this conversion takes `.rn` and its like only",
+        ),
+        (false, false) if to.bits() < from.bits() => {
+            only(fitting, "this conversion needs a rounding such as `.rn`")
+        }
+        (false, false) => only(rounding.is_none(), "a widening conversion does not round"),
+    }
+}
+
+/// Halves give integers or their own type; 16-bit and packed results come from halves only.
+fn set_result(instr: &Instr) -> Check {
+    let (Some(&to), Some(&from)) = (instr.mods.types.first(), instr.mods.types.get(1)) else {
+        return Ok(());
+    };
+    let half = |ty: ScalarType| is_floating(ty) && !matches!(ty, ScalarType::F32 | ScalarType::F64);
+    let pair = from.kind() == TypeKind::Packed;
+    let fits = match to {
+        ScalarType::U16 | ScalarType::S16 => half(from) && !pair,
+        ScalarType::U32 | ScalarType::S32 => true,
+        ScalarType::F16 | ScalarType::Bf16 => !half(from) || to == from,
+        ScalarType::F32 => !half(from),
+        _ => to == from,
+    };
+    only(fits, "this result type does not go with the compared type")
+}
+
+/// `.u16`, `.s16`: two values; `.u8`, `.s8`: two values in front of a third operand's.
+fn packing(instr: &Instr) -> Check {
+    let wide = first_type(instr).bits() == 16;
+    only(
+        wide == (instr.mods.types.len() == 2),
+        "`.b32` goes with 8-bit results only",
+    )
 }
 
 fn vote(instr: &Instr) -> Check {

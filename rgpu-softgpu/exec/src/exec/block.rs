@@ -3,6 +3,9 @@
 //! A *round* gives every thread that can run its turn, warp by warp, until only threads that wait or have yielded
 //! are left. A block runs rounds until it is finished, or parks: when a round only spun, or its time is up. It may
 //! go on on another operating system thread: no suspended frame refers to the one it ran on.
+//!
+//! A turn costs 33 to 69 ns of processor time, a started thread 32 ns (`examples/costs.rs`, release build, on a busy
+//! x86_64 virtual machine with 2 cores).
 
 use std::cell::UnsafeCell;
 use std::io;

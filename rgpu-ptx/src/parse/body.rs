@@ -20,6 +20,11 @@ use crate::{
 /// Most registers of a body; each costs a byte here and more in a code generator.
 const MAX_REGS: usize = 1 << 22;
 
+/// Digits of the largest register number.
+const MAX_REG_DIGITS: usize = MAX_REGS.ilog10() as usize + 1;
+/// Most entries of all target lists as the statements repeat them.
+const MAX_TARGETS: usize = 1 << 20;
+
 /// What a name of a body means.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Binding {
@@ -84,6 +89,7 @@ pub(crate) fn parse_body(module: &Module, function: &Function) -> Result<Body> {
         forms: HashMap::new(),
         call_targets: Vec::new(),
         branch_targets: Vec::new(),
+        targets: 0,
     };
     parser.parameters(function)?;
     parser.run().map_err(|e| e.in_function(&function.name))?;
@@ -101,6 +107,8 @@ pub(super) struct BodyParser<'a> {
     forms: HashMap<&'a str, Form>,
     pub(super) call_targets: Vec<Vec<FuncId>>,
     pub(super) branch_targets: Vec<Vec<Label>>,
+    /// Entries copied from these lists so far.
+    targets: usize,
 }
 
 impl<'a> BodyParser<'a> {
@@ -631,6 +639,16 @@ impl<'a> BodyParser<'a> {
             .to_owned())
     }
 
+    /// Each use copies its list: small texts must not make large trees.
+    pub(super) fn count_targets(&mut self, count: usize, span: Span) -> Result<()> {
+        self.targets += count;
+        if self.targets <= MAX_TARGETS {
+            return Ok(());
+        }
+        let message = format!("more than {MAX_TARGETS} targets of indirect branches and calls");
+        Err(self.cursor.error(ErrorKind::TooLarge, span, message))
+    }
+
     fn branch_indexed(&mut self, uniform: bool) -> Result<StatementKind> {
         let index = self.operand()?;
         self.cursor.expect(b',')?;
@@ -638,6 +656,7 @@ impl<'a> BodyParser<'a> {
         let name = self.cursor.ident("a list of branch targets")?;
         match self.find(name) {
             Some(Binding::BranchTargets(list)) => {
+                self.count_targets(self.branch_targets[list].len(), span)?;
                 let targets = self.branch_targets[list].clone();
                 Ok(StatementKind::BranchIndexed {
                     index,
@@ -660,7 +679,8 @@ fn find_in_runs(runs: &HashMap<&str, Run>, name: &str) -> Option<Binding> {
     }
     let digits = name.len() - name.bytes().rev().take_while(u8::is_ascii_digit).count();
     // The prefix itself may end in digits: `%r1<9>` declares `%r10`.
-    (digits..name.len()).find_map(|split| {
+    let first = digits.max(name.len().saturating_sub(MAX_REG_DIGITS));
+    (first..name.len()).find_map(|split| {
         let (prefix, number) = name.split_at(split);
         let run = runs.get(prefix)?;
         if number.len() > 1 && number.starts_with('0') {

@@ -290,6 +290,7 @@ impl<'a> BodyParser<'a> {
                         Ok(CallTarget::Indirect { callee, prototype })
                     }
                     Some(Binding::CallTargets(i)) => {
+                        self.count_targets(self.call_targets[i].len(), span)?;
                         let targets = self.call_targets[i].clone();
                         Ok(CallTarget::OneOf { callee, targets })
                     }

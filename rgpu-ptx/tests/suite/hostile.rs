@@ -134,10 +134,25 @@ fn small_texts_do_not_ask_for_much_memory() {
         matches!(error.kind, ErrorKind::TooLarge | ErrorKind::Name),
         "{error}"
     );
+    let labels = vec!["X"; 10_000].join(", ");
+    let jumps = format!(
+        "L: .branchtargets {labels}; {} X:",
+        "brx.idx %r1, L;".repeat(10_000)
+    );
+    let module = Module::parse(wrap(&jumps)).unwrap();
+    let error = module.kernel("k").unwrap().parse_body(&module).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TooLarge, "{error}");
     let rows = ".version 8.0\n.global .u8 a[2][1000000000000] = {{1}, {2}};";
     assert_eq!(Module::parse(rows).unwrap_err().kind, ErrorKind::TooLarge);
     let size = ".version 8.0\n.global .u64 a[1000000][1000000][1000000];";
     assert_eq!(Module::parse(size).unwrap_err().kind, ErrorKind::TooLarge);
+}
+
+#[test]
+fn long_names_take_no_long_time() {
+    let name = format!("%r{}", "1".repeat(1_000_000));
+    let module = Module::parse(wrap(&format!("mov.u32 %r1, {name};"))).unwrap();
+    assert!(module.kernel("k").unwrap().parse_body(&module).is_err());
 }
 
 #[test]

@@ -207,3 +207,73 @@ fn is_defined_in(reg: Reg, statements: &[Statement]) -> bool {
         found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passes::reach;
+
+    /// Whether a kernel with this body meets, and how many of its branches yield.
+    fn analyse(body: &str) -> (bool, usize) {
+        let text = format!(
+            ".version 8.0\n.target sm_90\n.address_size 64\n\
+             .func (.param .b32 r) look(.param .b64 a) {{\n\
+             .reg .b32 %r<2>; .reg .b64 %rd<2>;\n\
+             ld.param.u64 %rd1, [a]; ld.acquire.gpu.u32 %r1, [%rd1]; st.param.b32 [r], %r1; ret;\n}}\n\
+             .visible .entry k(.param .u64 a) {{\n\
+             .reg .pred %p<4>; .reg .b32 %r<8>; .reg .b64 %rd<4>;\n\
+             ld.param.u64 %rd1, [a];\n{body}\nret;\n}}\n"
+        );
+        let module = rgpu_ptx::Module::parse(text.as_str()).unwrap();
+        let reached = reach::run(&module, module.function_id("k").unwrap()).unwrap();
+        let meeting = run(&module, &reached);
+        (meeting.threads_meet, meeting.yields[0].len())
+    }
+
+    #[test]
+    fn barriers_and_warp_operations_meet() {
+        assert_eq!(analyse("bar.sync 0;"), (true, 0));
+        assert_eq!(analyse("shfl.sync.idx.b32 %r1, %r2, 0, 31, -1;"), (true, 0));
+        assert_eq!(analyse("ld.volatile.global.u32 %r1, [%rd1];"), (false, 0));
+    }
+
+    #[test]
+    fn a_loop_that_waits_for_a_flag_yields() {
+        let spin = "L: ld.volatile.global.u32 %r1, [%rd1]; setp.eq.u32 %p1, %r1, 0; @%p1 bra L;";
+        assert_eq!(analyse(spin), (true, 1));
+        let through_a_mask = "L: ld.acquire.gpu.u32 %r1, [%rd1]; and.b32 %r2, %r1, 1;\n\
+                              setp.eq.u32 %p1, %r2, 0; @%p1 bra L;";
+        assert_eq!(analyse(through_a_mask), (true, 1));
+        let sleeping = "L: nanosleep.u32 20; setp.eq.u32 %p1, %r1, 0; @%p1 bra L;";
+        assert_eq!(analyse(sleeping), (true, 1));
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_an_update_is_not() {
+        let lock = "L: atom.global.cas.b32 %r1, [%rd1], 0, 1; setp.ne.u32 %p1, %r1, 0; @%p1 bra L;";
+        assert_eq!(analyse(lock), (true, 1));
+        let exchange =
+            "L: atom.global.exch.b32 %r1, [%rd1], 1; setp.ne.u32 %p1, %r1, 0; @%p1 bra L;";
+        assert_eq!(analyse(exchange), (true, 1));
+        let update = "L: add.u32 %r3, %r2, 1; atom.global.cas.b32 %r1, [%rd1], %r2, %r3;\n\
+                      setp.ne.u32 %p1, %r1, %r2; mov.u32 %r2, %r1; @%p1 bra L;";
+        assert_eq!(analyse(update), (false, 0));
+        let counter = "L: atom.global.add.u32 %r1, [%rd1], 1; setp.lt.u32 %p1, %r1, 9; @%p1 bra L;";
+        assert_eq!(analyse(counter), (false, 0));
+    }
+
+    #[test]
+    fn a_read_that_decides_nothing_does_not_yield() {
+        let sum = "L: ld.volatile.global.u32 %r1, [%rd1]; add.u32 %r2, %r2, %r1;\n\
+                   add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, 9; @%p1 bra L;";
+        assert_eq!(analyse(sum), (false, 0));
+    }
+
+    #[test]
+    fn a_call_that_reads_counts_as_reading() {
+        let call = "L: { .param .b64 x; .param .b32 y; st.param.b64 [x], %rd1;\n\
+                    call.uni (y), look, (x); ld.param.b32 %r1, [y]; }\n\
+                    setp.eq.u32 %p1, %r1, 0; @%p1 bra L;";
+        assert_eq!(analyse(call), (true, 1));
+    }
+}

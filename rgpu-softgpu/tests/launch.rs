@@ -182,6 +182,18 @@ fn a_fault_poisons_its_context_and_no_other() {
 }
 
 #[test]
+fn a_fault_ends_the_kernels_that_run_beside_it() {
+    let _context = Context::new();
+    let module = module();
+    let (spinning, faulting) = (stream(1), stream(1));
+    // Nobody will ever set its flag.
+    let _endless = Spin::start(module, spinning);
+    assert_eq!(launch(function(module, "wild"), 1, 1, faulting, &mut []), SUCCESS);
+    assert_eq!(cu!(cuStreamSynchronize(spinning)), ILLEGAL_ADDRESS);
+    assert_eq!(cu!(cuCtxSynchronize()), ILLEGAL_ADDRESS);
+}
+
+#[test]
 fn a_destroyed_context_is_of_no_use_to_other_threads() {
     let context = Context::new();
     let handle = context.0.addr();

@@ -105,10 +105,11 @@ pub(crate) unsafe fn cuLaunchHostFunc(
     let function: HostFunction = unsafe { std::mem::transmute(function) };
     let user_data = UserData(user_data);
     // Documented: not called if the context is poisoned.
-    stream.enqueue(move || {
-        // SAFETY: the program's own function and data, called once, as it asked for.
-        context::in_callback(|| unsafe { function(user_data.pointer()) });
-        Ok(())
+    stream.enqueue_always(move |state| {
+        if state.is_ok() {
+            // SAFETY: the program's own function and data, called once, as it asked for.
+            context::in_callback(|| unsafe { function(user_data.pointer()) });
+        }
     });
     Ok(())
 }

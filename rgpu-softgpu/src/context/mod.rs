@@ -9,10 +9,11 @@ mod primary;
 mod stack;
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rgpu_proto::handle::{self, Id};
+use rgpu_softgpu_exec::exec::CancelToken;
 
 use crate::driver::{self, Driver};
 use crate::status::{Result, Status, require};
@@ -40,6 +41,8 @@ pub(crate) struct Context {
     alive: AtomicBool,
     /// The code that poisoned the context; 0 while it is sound.
     error: AtomicU32,
+    /// Stops the kernels that run when the context is poisoned: nobody may wait for what will not come.
+    cancel: Mutex<CancelToken>,
     order: Order,
     limits: Limits,
     /// `CUfunc_cache` and `CUsharedconfig`: remembered, without effect.
@@ -112,14 +115,16 @@ pub(crate) fn wait_for(id: u64) -> Result {
 
 impl Context {
     fn new(handle: Id<handle::Context>, primary: bool) -> Self {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             handle,
             primary,
             flags: AtomicU32::new(0),
             alive: AtomicBool::new(false),
             error: AtomicU32::new(0),
-            order: Order::new(),
+            cancel: Mutex::default(),
+            order: Order::new(id),
             limits: Limits::default(),
             cache_config: AtomicU32::new(0),
             shared_config: AtomicU32::new(0),
@@ -161,6 +166,12 @@ impl Context {
         Status(self.error.load(Ordering::Acquire)).ok()
     }
 
+    /// Stops a launch when the context is poisoned.
+    pub(crate) fn cancel_token(&self) -> CancelToken {
+        let token = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
+        token.clone()
+    }
+
     /// Leaves an error in the context, unless there is one.
     pub(crate) fn poison(&self, status: Status) {
         let poisoned =
@@ -168,6 +179,7 @@ impl Context {
                 .compare_exchange(0, status.0, Ordering::AcqRel, Ordering::Acquire);
         if poisoned.is_ok() {
             tracing::debug!(context = self.id, code = status.0, "context poisoned");
+            self.cancel_token().cancel();
         }
     }
 
@@ -240,6 +252,7 @@ impl Context {
             .for_each(|library| library.forget_context(id));
         driver.kernels.for_each(|kernel| kernel.forget_context(id));
         driver.owners.free_all_of(driver, id);
+        *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = CancelToken::new();
         self.error.store(0, Ordering::Release);
     }
 }

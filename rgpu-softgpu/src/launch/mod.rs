@@ -6,7 +6,7 @@ mod params;
 use std::sync::{Arc, OnceLock};
 
 use rgpu_softgpu_exec::exec::{
-    CancelToken, DEFAULT_STACK, Device, Launch, LaunchError, Options, Pool, WORKSPACE,
+    DEFAULT_STACK, Device, Launch, LaunchError, Options, Pool, WORKSPACE,
 };
 
 use crate::device::limits;
@@ -86,6 +86,7 @@ pub(crate) fn launch(
         engine.grow_stacks((stack * HOST_STACK).max(DEFAULT_STACK as u64) as usize);
     }
     let arguments = arguments.gather(signature)?;
+    let cancel = stream.context().cancel_token();
     let workspace = shape.cooperative.then(Workspace::new).transpose()?;
     stream.enqueue(move || {
         let launch = Launch {
@@ -94,7 +95,7 @@ pub(crate) fn launch(
             block: shape.block,
             dynamic_shared: shape.dynamic_shared,
             params: &arguments,
-            cancel: CancelToken::new(),
+            cancel: cancel.clone(),
         };
         let outcome = match &workspace {
             None => engine.launch(&launch),

@@ -130,7 +130,7 @@ impl Stream {
     /// Puts work into the stream. If it fails, it poisons the context.
     pub(crate) fn enqueue(&self, work: impl FnOnce() -> Result + Send + 'static) -> Arc<Ticket> {
         let work = self.context.guarded(work);
-        let (ticket, placed) = self.context.order().place(self.lane, &[], work);
+        let (ticket, placed) = self.context.order().place(self.lane, &[], work, true);
         placed.start();
         ticket
     }
@@ -138,17 +138,18 @@ impl Stream {
     /// As [`Self::enqueue`], and waits for it; the work runs on this thread if nothing is before it.
     pub(crate) fn run(&self, work: impl FnOnce() -> Result + Send + 'static) -> Result {
         let work = self.context.guarded(work);
-        let (ticket, placed) = self.context.order().place(self.lane, &[], work);
+        let (ticket, placed) = self.context.order().place(self.lane, &[], work, true);
         placed.run_here();
         ticket.wait();
         self.context.check()
     }
 
-    /// As [`Self::enqueue`], but the work runs even in a poisoned context: it gets to know the error.
+    /// As [`Self::enqueue`], for work that runs even in a poisoned context, and gets to know the error. It may be the
+    /// program's own: it never runs on one of the program's threads.
     pub(crate) fn enqueue_always(&self, work: impl FnOnce(Result) + Send + 'static) {
         let context = self.context.clone();
         let work = Box::new(move || work(context.check()));
-        let (_, placed) = self.context.order().place(self.lane, &[], work);
+        let (_, placed) = self.context.order().place(self.lane, &[], work, false);
         placed.start();
     }
 
@@ -162,7 +163,7 @@ impl Stream {
         let (ticket, placed) = self
             .context
             .order()
-            .place(self.lane, tickets, Box::new(|| ()));
+            .place(self.lane, tickets, Box::new(|| ()), true);
         placed.mark();
         ticket
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::work::{Placed, Ticket, Work, place};
+use crate::work::{Chain, Placed, Ticket, Work, place};
 
 /// Where work goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +27,7 @@ pub(crate) enum Lane {
 /// The order of one context.
 #[derive(Debug)]
 pub(crate) struct Order {
+    context: u64,
     /// The last ticket of every lane in which work may be pending.
     last: Mutex<HashMap<Lane, Arc<Ticket>>>,
     next_id: AtomicU64,
@@ -36,8 +37,9 @@ pub(crate) struct Order {
 const MANY: usize = 64;
 
 impl Order {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(context: u64) -> Self {
         Self {
+            context,
             last: Mutex::new(HashMap::new()),
             next_id: AtomicU64::new(super::LEGACY_ID + 1),
         }
@@ -54,6 +56,7 @@ impl Order {
         lane: Lane,
         extra: &[Arc<Ticket>],
         work: Work,
+        may_run_anywhere: bool,
     ) -> (Arc<Ticket>, Placed) {
         let mut last = self.lock();
         if lane == Lane::Legacy || last.len() > MANY {
@@ -61,7 +64,11 @@ impl Order {
         }
         let mut after = waits_for(&last, lane);
         after.extend_from_slice(extra);
-        let (ticket, placed) = place(&after, work);
+        let chain = Chain {
+            context: self.context,
+            lane,
+        };
+        let (ticket, placed) = place(chain, &after, work, may_run_anywhere);
         last.insert(lane, ticket.clone());
         (ticket, placed)
     }
@@ -114,20 +121,21 @@ mod tests {
             Box::new(move || {
                 let _ = receive.recv();
             }),
+            true,
         );
         placed.start();
         (ticket, send)
     }
 
     fn quick(order: &Order, lane: Lane) -> Arc<Ticket> {
-        let (ticket, placed) = order.place(lane, &[], Box::new(|| ()));
+        let (ticket, placed) = order.place(lane, &[], Box::new(|| ()), true);
         placed.start();
         ticket
     }
 
     #[test]
     fn the_legacy_stream_orders_itself_with_blocking_streams() {
-        let order = Order::new();
+        let order = Order::new(0);
         let (_, blocking) = held(&order, Lane::Blocking(2));
         let legacy = quick(&order, Lane::Legacy);
         let other = quick(&order, Lane::Blocking(3));
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn blocking_streams_do_not_wait_for_each_other() {
-        let order = Order::new();
+        let order = Order::new(0);
         let (first, hold) = held(&order, Lane::Blocking(2));
         quick(&order, Lane::Blocking(3)).wait();
         assert!(!first.is_done());

@@ -11,6 +11,8 @@ mod ticket;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::stream::Lane;
+
 pub(crate) use threads::spawn_quiet;
 pub(crate) use ticket::Ticket;
 
@@ -23,6 +25,15 @@ pub(crate) struct Job {
     missing: AtomicUsize,
     work: Mutex<Option<Work>>,
     ticket: Arc<Ticket>,
+    /// Whether a thread of the program may run it while it waits; the program's own functions may not.
+    may_run_anywhere: bool,
+}
+
+/// Jobs of one chain run one after another: each waits for the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub(crate) context: u64,
+    pub(crate) lane: Lane,
 }
 
 impl std::fmt::Debug for Job {
@@ -60,13 +71,20 @@ impl Job {
 #[must_use = "work that is not started blocks all that waits for it"]
 pub(crate) struct Placed(Arc<Job>);
 
-/// Gives `work` its place behind `after`. The ticket counts from now on; the work runs once it is started.
-pub(crate) fn place(after: &[Arc<Ticket>], work: Work) -> (Arc<Ticket>, Placed) {
-    let ticket = Arc::new(Ticket::default());
+/// Gives `work` its place behind `after`, which the last of its chain is among. The ticket counts from now on; the work
+/// runs once it is started.
+pub(crate) fn place(
+    chain: Chain,
+    after: &[Arc<Ticket>],
+    work: Work,
+    may_run_anywhere: bool,
+) -> (Arc<Ticket>, Placed) {
+    let ticket = Arc::new(Ticket::new(chain));
     let job = Arc::new(Job {
         missing: AtomicUsize::new(1),
         work: Mutex::new(Some(work)),
         ticket: ticket.clone(),
+        may_run_anywhere,
     });
     for earlier in after {
         job.missing.fetch_add(1, Ordering::AcqRel);
@@ -109,8 +127,13 @@ mod tests {
 
     use super::*;
 
+    const CHAIN: Chain = Chain {
+        context: 0,
+        lane: Lane::Legacy,
+    };
+
     fn start(after: &[Arc<Ticket>], work: impl FnOnce() + Send + 'static) -> Arc<Ticket> {
-        let (ticket, placed) = place(after, Box::new(work));
+        let (ticket, placed) = place(CHAIN, after, Box::new(work), false);
         placed.start();
         ticket
     }
@@ -157,10 +180,8 @@ mod tests {
     #[test]
     fn what_runs_here_keeps_its_place() {
         let here = std::thread::current().id();
-        let (ticket, placed) = place(
-            &[],
-            Box::new(move || assert_eq!(std::thread::current().id(), here)),
-        );
+        let work = move || assert_eq!(std::thread::current().id(), here);
+        let (ticket, placed) = place(CHAIN, &[], Box::new(work), true);
         let after = start(std::slice::from_ref(&ticket), || ());
         assert!(!after.is_done());
         placed.run_here();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Job;
+use super::{Chain, Job, Ticket};
 
 /// How long an idle thread waits for more work.
 const IDLE: Duration = Duration::from_secs(10);
@@ -43,8 +43,16 @@ pub(super) fn run(job: Arc<Job>) {
     });
     if let Err(error) = spawned {
         tracing::error!(%error, "no thread for device work: it runs where it was asked for");
-        serve_chain(job);
+        serve_chain(job, None);
     }
+}
+
+/// Takes a job of `chain` that waits for a thread to wake up.
+pub(super) fn take_ready(chain: Chain) -> Option<Arc<Job>> {
+    let mut state = THREADS.lock();
+    let mine = |job: &Arc<Job>| job.may_run_anywhere && job.ticket.chain() == chain;
+    let index = state.ready.iter().position(mine)?;
+    state.ready.remove(index)
 }
 
 impl Threads {
@@ -75,19 +83,27 @@ impl Threads {
 }
 
 fn serve(first: Arc<Job>) {
-    serve_chain(first);
+    serve_chain(first, None);
     while let Some(job) = THREADS.next() {
-        serve_chain(job);
+        serve_chain(job, None);
     }
 }
 
-/// Runs a job and, on the same thread, one of those that waited for it; the rest get threads of their own.
-fn serve_chain(first: Arc<Job>) {
+/// Runs a job and, on the same thread, one of those that waited for it; the rest get threads of their own. A thread of
+/// the program, which waits for a ticket, goes on only with what that ticket is behind.
+pub(super) fn serve_chain(first: Arc<Job>, waiting: Option<&Ticket>) {
+    let goes_on = |job: &Arc<Job>| {
+        waiting.is_none_or(|ticket| job.may_run_anywhere && ticket.is_behind(job))
+    };
     let mut current = Some(first);
     while let Some(job) = current.take() {
-        let mut ready = job.run().into_iter();
-        current = ready.next();
-        ready.for_each(run);
+        for ready in job.run() {
+            if current.is_none() && goes_on(&ready) {
+                current = Some(ready);
+            } else {
+                run(ready);
+            }
+        }
     }
 }
 

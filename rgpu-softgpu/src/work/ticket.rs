@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use super::Job;
+use super::{Chain, Job, threads};
 
 /// Punched once, when its work has ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ticket {
+    chain: Chain,
     /// Nanoseconds since the first look at the clock, plus one; 0 while the work has not ended.
     time: AtomicU64,
     waiting: Mutex<Vec<Arc<Job>>>,
@@ -16,6 +17,15 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    pub(super) fn new(chain: Chain) -> Self {
+        Self {
+            chain,
+            time: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            punched: Condvar::new(),
+        }
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.time() != 0
     }
@@ -25,11 +35,27 @@ impl Ticket {
         self.time.load(Ordering::Acquire)
     }
 
-    /// Waits for the end of the work.
+    /// Waits for the end of the work. What of its chain is ready, and has no thread yet, runs on this thread: that
+    /// saves two thread switches, and holds nothing up, since this ticket waits for it anyway.
     pub(crate) fn wait(&self) {
-        if self.is_done() {
-            return;
+        while !self.is_done() {
+            match threads::take_ready(self.chain) {
+                Some(job) => threads::serve_chain(job, Some(self)),
+                None => self.sleep(),
+            }
         }
+    }
+
+    /// Whether `job` comes before the end of this ticket's own work.
+    pub(super) fn is_behind(&self, job: &Job) -> bool {
+        !self.is_done() && job.ticket.chain == self.chain
+    }
+
+    pub(super) fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    fn sleep(&self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while !self.is_done() {
             waiting = self

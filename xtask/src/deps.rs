@@ -46,7 +46,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rgpu-server", &["rgpu-proto", "rgpu-transport"]),
     (
         "rgpu-cli",
-        &["rgpu-proto", "rgpu-transport", "rgpu-server", "rgpu-sched"],
+        &[
+            "rgpu-proto",
+            "rgpu-transport",
+            "rgpu-server",
+            "rgpu-sched",
+            "rgpu-benches",
+        ],
     ),
     (
         "rgpu-tests",
@@ -65,6 +71,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rgpu-fatbin",
             "rgpu-ptx",
             "rgpu-sched",
+            "rgpu-softgpu-exec",
+            "rgpu-softgpu-jit",
         ],
     ),
 ];

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::dist::{self, Profile};
 use crate::report;
-use crate::toolchain::{self, Cuda, Python};
+use crate::toolchain;
 use crate::{conformance, coverage, demo, deps, paths, process};
 
 /// Options of `cargo xtask test`.
@@ -175,20 +175,12 @@ fn build() -> Result<()> {
     conformance::build_programs()
 }
 
-/// The tests find what they need beside the workspace in variables; without them they say what to set.
+/// The tests of the whole find `rgpu` and its libraries beside themselves, where cargo builds them.
 fn nextest() -> Result<()> {
-    let dist = dist::build(Profile::Release)?;
-    let (cuda, python) = (Cuda::install()?, Python::install()?);
+    must(&mut cargo(&["build", "--workspace", "--locked"]))?;
     let mut command = toolchain::nextest()?;
-    command
-        .current_dir(paths::root())
-        .args(["run", "--workspace", "--locked", "--no-fail-fast"]);
-    command.env("RGPU_TEST_DIST", dist.root());
-    command.env("RGPU_TEST_PROGRAMS", conformance::programs_folder());
-    command.env("RGPU_TEST_CUDA_LIB", cuda.lib());
-    command.env("RGPU_TEST_NVCC", cuda.nvcc());
-    command.env("RGPU_TEST_PYTHON", python.interpreter());
-    command.env("RGPU_TEST_AWS", python.aws());
+    command.current_dir(paths::root());
+    command.args(["run", "--workspace", "--locked", "--no-fail-fast"]);
     must(&mut command)
 }
 

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Seconds that a program may take
     #[arg(long, default_value_t = 60)]
     timeout: u64,
+    /// The driver that servers load: `software`, `auto`, or a path
+    #[arg(long, default_value = "software")]
+    driver: String,
     /// Cargo profile for rgpu itself
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
@@ -52,6 +55,7 @@ impl Options {
             build_only: false,
             jobs: None,
             timeout: 60,
+            driver: "software".to_owned(),
             profile: Profile::Release,
         }
     }
@@ -116,7 +120,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     } else {
         options.mode.clone()
     };
-    let runner = Runner::start(dist, cuda, &modes, Duration::from_secs(options.timeout))?;
+    let runner = Runner::start(dist, cuda, &modes, options)?;
     let cases: Vec<Case<'_>> = programs
         .iter()
         .flat_map(|program| Linkage::ALL.map(|linkage| (program, linkage)))
@@ -171,11 +175,6 @@ pub(crate) fn build_programs() -> Result<()> {
     )
 }
 
-/// Where [`build_programs`] puts them.
-pub(crate) fn programs_folder() -> std::path::PathBuf {
-    build::folder()
-}
-
 /// Does `work` for every item on `jobs` threads; results come in the order of the items.
 fn in_parallel<T: Sync, R: Send>(
     items: &[T],
@@ -215,11 +214,11 @@ struct Runner {
 }
 
 impl Runner {
-    fn start(dist: Dist, cuda: Cuda, modes: &[Mode], limit: Duration) -> Result<Self> {
+    fn start(dist: Dist, cuda: Cuda, modes: &[Mode], options: &Options) -> Result<Self> {
         let mut servers = BTreeMap::new();
         for &mode in modes {
             if let Some(listen) = listen_url(mode) {
-                let (url, server) = start_server(&dist, mode, &listen)?;
+                let (url, server) = start_server(&dist, mode, &listen, &options.driver)?;
                 servers.insert(mode, (url, Mutex::new(server)));
             }
         }
@@ -227,7 +226,7 @@ impl Runner {
             dist,
             cuda,
             servers,
-            limit,
+            limit: Duration::from_secs(options.timeout),
         })
     }
 
@@ -295,13 +294,12 @@ fn listen_url(mode: Mode) -> Option<String> {
 }
 
 /// Starts a server and reads where it listens.
-fn start_server(dist: &Dist, mode: Mode, listen: &str) -> Result<(String, Server)> {
+fn start_server(dist: &Dist, mode: Mode, listen: &str, driver: &str) -> Result<(String, Server)> {
     let log = paths::work().join(format!("server-{}.log", mode.name()));
-    let mut server = Server::start(
-        "rgpu serve",
-        dist.command().args(["serve", "--listen", listen]),
-        &log,
-    )?;
+    let mut serve = dist.command();
+    serve.args(["serve", "--listen", listen, "--driver", driver, "--modules"]);
+    serve.arg(paths::work().join("modules"));
+    let mut server = Server::start("rgpu serve", &mut serve, &log)?;
     let scheme = listen.split(':').next().unwrap_or_default().to_owned();
     let mut url = None;
     server.read_until(Duration::from_secs(60), |line| {

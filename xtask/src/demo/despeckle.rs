@@ -1,5 +1,5 @@
 //! The demo's own programs: the CUDA filter built by stock nvcc with the static runtime, the reference by the C++
-//! compiler, the function's definition made to fit this machine.
+//! compiler, and the comparison of what the two make.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +20,11 @@ const SOURCES: &[&str] = &["despeckle.cu", "reference.cpp", "options.h", "pgm.h"
 
 fn source(name: &str) -> PathBuf {
     paths::root().join("examples/despeckle").join(name)
+}
+
+/// The function's definition.
+pub(super) fn definition() -> PathBuf {
+    source("function.yaml")
 }
 
 /// The built example.
@@ -103,32 +108,20 @@ impl Despeckle {
             .all(|p| time(p) > newest)
     }
 
-    /// The function's definition, with this machine's Python and folders in the place of the image's.
-    pub(super) fn function(&self, python: &Python, iterations: u32) -> Result<PathBuf> {
-        let text = std::fs::read_to_string(source("function.yaml"))
-            .context("cannot read function.yaml")?;
-        let mut fitted = String::new();
-        for line in text.lines() {
-            let indent = &line[..line.len() - line.trim_start().len()];
-            if line.trim_start().starts_with("DESPECKLE_HOME:") {
-                fitted.push_str(&format!(
-                    "{indent}DESPECKLE_HOME: {:?}\n",
-                    self.home.display().to_string()
-                ));
-                fitted.push_str(&format!("{indent}DESPECKLE_ITERATIONS: '{iterations}'\n"));
-            } else if line.trim_start().starts_with("DESPECKLE_PYTHON:") {
-                let interpreter = python.interpreter().display().to_string();
-                fitted.push_str(&format!("{indent}DESPECKLE_PYTHON: {interpreter:?}\n"));
-            } else {
-                fitted.push_str(line);
-                fitted.push('\n');
-            }
-        }
-        let file = self.work.join("function.yaml");
-        std::fs::write(&file, fitted)?;
-        std::fs::copy(source("script.sh"), self.work.join("script.sh"))
-            .context("cannot copy script.sh")?;
-        Ok(file)
+    /// Where Python, the script and the program are on this machine, in the place of the image's.
+    pub(super) fn variables(
+        &self,
+        python: &Python,
+        iterations: u32,
+    ) -> [(&'static str, String); 3] {
+        [
+            ("DESPECKLE_HOME", self.home.display().to_string()),
+            (
+                "DESPECKLE_PYTHON",
+                python.interpreter().display().to_string(),
+            ),
+            ("DESPECKLE_ITERATIONS", iterations.to_string()),
+        ]
     }
 
     /// Filters the same frames by the reference and compares the job's pictures with them.

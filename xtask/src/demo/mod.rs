@@ -47,14 +47,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
 
     let step = Step::begin("starting rgpu up");
-    let mut platform = Platform::start(&dist, &python, &folder)?;
-    platform.apply(&despeckle.function(&python, options.iterations)?)?;
+    let platform = Platform::start(&dist, &python, &folder)?;
+    platform.apply(
+        &despeckle::definition(),
+        &despeckle.variables(&python, options.iterations),
+    )?;
     step.done(&platform.describe());
 
     let step = Step::begin("uploading, filtering on the remote GPU, waiting for the results");
-    let before = platform.invocations()?.len();
     platform.put(&input, platform::INPUT)?;
-    let invocation = platform.wait(before)?;
+    let invocation = platform.wait("despeckle")?;
     step.done("");
     if invocation["state"] != "Succeeded" {
         let log = platform.log(&invocation).unwrap_or_default();

@@ -1,6 +1,5 @@
 //! `rgpu up` on this machine, and what a user does with it: the `rgpu fn` commands and a stock S3 client.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -26,7 +25,7 @@ const JOB_LIMIT: Duration = Duration::from_secs(600);
 pub(super) struct Platform {
     dist: Dist,
     aws: PathBuf,
-    endpoints: BTreeMap<String, String>,
+    endpoints: Value,
     server: Server,
 }
 
@@ -38,15 +37,16 @@ impl Platform {
             std::fs::remove_dir_all(&data)
                 .with_context(|| format!("cannot remove {}", data.display()))?;
         }
-        std::fs::create_dir_all(&data)?;
         let mut up = dist.command();
-        up.arg("up").arg("--data").arg(&data).args(UP_ON_FREE_PORTS);
+        up.args(["up", "--json", "--listen", "tcp://127.0.0.1:0"]);
+        up.args(["--s3", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data"])
+            .arg(&data);
+        up.arg("--modules").arg(folder.join("modules"));
         let mut server = Server::start("rgpu up", &mut up, &folder.join("up.log"))?;
-        let mut endpoints = BTreeMap::new();
-        server.read_until(START_LIMIT, |line| {
-            endpoints.extend(read_endpoints(line));
-            WANTED.iter().all(|name| endpoints.contains_key(*name))
-        })?;
+        let lines = server.read_until(START_LIMIT, |line| line.starts_with('{'))?;
+        let line = lines.last().map_or("", String::as_str);
+        let endpoints =
+            serde_json::from_str(line).context("`rgpu up --json` did not print JSON")?;
         Ok(Self {
             dist: dist.clone(),
             aws: python.aws(),
@@ -56,32 +56,37 @@ impl Platform {
     }
 
     fn endpoint(&self, name: &str) -> &str {
-        self.endpoints.get(name).map_or("", String::as_str)
+        self.endpoints[name].as_str().unwrap_or_default()
     }
 
     /// Where it listens.
     pub(super) fn describe(&self) -> String {
-        WANTED
-            .iter()
-            .filter(|name| !name.contains("key"))
-            .map(|name| format!("{name} {}", self.endpoint(name)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let gpu = self.endpoints["gpu_servers"][0]
+            .as_str()
+            .unwrap_or("nowhere");
+        format!(
+            "GPU server {gpu}, object store {}, scheduler {}",
+            self.endpoint("s3"),
+            self.endpoint("api")
+        )
     }
 
     fn function_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.dist.command();
         command
-            .arg("fn")
-            .args(arguments)
-            .args(["--scheduler", self.endpoint("scheduler")]);
+            .args(["fn", "--api", self.endpoint("api")])
+            .args(arguments);
         command
     }
 
-    /// Registers a function.
-    pub(super) fn apply(&self, definition: &Path) -> Result<()> {
-        let file = definition.to_string_lossy();
-        process::quiet(&mut self.function_command(&["apply", &file]), COMMAND_LIMIT).map(drop)
+    /// Registers a function, with variables that fit it to this machine.
+    pub(super) fn apply(&self, definition: &Path, variables: &[(&str, String)]) -> Result<()> {
+        let mut command = self.function_command(&["apply"]);
+        command.arg(definition);
+        for (name, value) in variables {
+            command.arg("--env").arg(format!("{name}={value}"));
+        }
+        process::quiet(&mut command, COMMAND_LIMIT).map(drop)
     }
 
     /// The client's command for this store.
@@ -141,45 +146,22 @@ impl Platform {
         process::quiet(&mut self.aws(&arguments), COMMAND_LIMIT).map(drop)
     }
 
-    /// The invocations, oldest first.
-    pub(super) fn invocations(&self) -> Result<Vec<Value>> {
-        let text = process::quiet(&mut self.function_command(&["ls", "--json"]), COMMAND_LIMIT)?;
-        let value: Value =
-            serde_json::from_str(&text).context("`rgpu fn ls --json` did not print JSON")?;
-        let list = value.get("invocations").unwrap_or(&value);
-        let mut invocations = list
-            .as_array()
-            .cloned()
-            .context("`rgpu fn ls --json` shows no invocations")?;
-        invocations.sort_by_key(|i| i["id"].as_i64());
-        Ok(invocations)
-    }
-
-    /// Waits for the end of the invocation that came after the first `before`.
-    ///
-    /// The store acknowledges an upload only once its event is recorded, so the invocation is there by now.
-    pub(super) fn wait(&mut self, before: usize) -> Result<Value> {
-        let started = self
-            .invocations()?
-            .get(before)
-            .cloned()
-            .context("the upload started no job")?;
-        let id = started["id"].to_string();
-        process::quiet(
-            &mut self.function_command(&["logs", "--follow", &id]),
-            JOB_LIMIT,
-        )
-        .with_context(|| {
+    /// Waits for the end of the function's only invocation, and returns what is known of it.
+    pub(super) fn wait(&self, function: &str) -> Result<Value> {
+        let limit = JOB_LIMIT.as_secs().to_string();
+        let arguments = ["wait", function, "--json", "--timeout", &limit];
+        let output = process::capture(
+            &mut self.function_command(&arguments),
+            JOB_LIMIT + COMMAND_LIMIT,
+        )?;
+        // The command fails if the invocation did; what it prints tells why.
+        serde_json::from_str(&output.stdout).with_context(|| {
+            let said = output.stderr.trim();
             format!(
-                "the job did not end; rgpu up says:\n{}",
+                "the job did not end: {said}\nrgpu up says:\n{}",
                 self.server.log_tail(20)
             )
-        })?;
-        let ended = self
-            .invocations()?
-            .into_iter()
-            .find(|i| i["id"] == started["id"]);
-        ended.context("the invocation is gone")
+        })
     }
 
     /// What a job wrote.
@@ -188,39 +170,5 @@ impl Platform {
             &mut self.function_command(&["logs", &invocation["id"].to_string()]),
             COMMAND_LIMIT,
         )
-    }
-}
-
-/// Options of `rgpu up` that let it choose its ports.
-const UP_ON_FREE_PORTS: [&str; 0] = [];
-/// What `rgpu up` says of itself.
-const WANTED: [&str; 5] = ["gpu", "s3", "access_key", "secret_key", "scheduler"];
-
-/// `key=value` words of a line, or the fields of a JSON object.
-fn read_endpoints(line: &str) -> Vec<(String, String)> {
-    if let Ok(Value::Object(object)) = serde_json::from_str(line) {
-        return object
-            .into_iter()
-            .filter_map(|(k, v)| Some((k, v.as_str()?.to_owned())))
-            .collect();
-    }
-    let pair = |word: &str| {
-        word.split_once('=')
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-    };
-    line.split_whitespace().filter_map(pair).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_are_read_in_both_forms() {
-        let json = read_endpoints(r#"{"gpu": "tcp://127.0.0.1:1", "n": 3}"#);
-        assert_eq!(json, [("gpu".to_owned(), "tcp://127.0.0.1:1".to_owned())]);
-        let words = read_endpoints("gpu=tcp://h:1 s3=http://h:2?a=b");
-        assert_eq!(words[1], ("s3".to_owned(), "http://h:2?a=b".to_owned()));
-        assert!(read_endpoints("starting").is_empty());
     }
 }

@@ -22,6 +22,8 @@ pub use frame::frame_decode;
 pub use function::function_yaml;
 pub use greeting::hello;
 pub use image::fatbin;
+#[cfg(feature = "compiler")]
+pub use ptx::ptx_compile;
 pub use ptx::ptx_parse;
 pub use seeds::{Seed, seeds};
 pub use session::session_ops;
@@ -38,6 +40,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("url", url),
     ("fatbin", fatbin),
     ("ptx_parse", ptx_parse),
+    #[cfg(feature = "compiler")]
+    ("ptx_compile", ptx_compile),
     #[cfg(feature = "platform")]
     ("function_yaml", function_yaml),
 ];

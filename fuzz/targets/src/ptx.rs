@@ -1,5 +1,8 @@
 //! PTX text.
 
+#[cfg(feature = "compiler")]
+use std::cell::Cell;
+
 use rgpu_ptx::Module;
 use rgpu_ptx::validate::validate;
 
@@ -27,5 +30,40 @@ pub fn ptx_parse(data: &[u8]) {
             "{} is not found",
             kernel.name
         );
+    }
+}
+
+/// Compiles every kernel that is valid: the compiler may refuse one, and never panics.
+#[cfg(feature = "compiler")]
+pub fn ptx_compile(data: &[u8]) {
+    use rgpu_softgpu_exec::abi::DEVICE_WINDOW_BASE;
+    use rgpu_softgpu_jit::Program;
+
+    let text = String::from_utf8_lossy(&data[..data.len().min(LONGEST)]);
+    let memory = Nowhere(Cell::new(DEVICE_WINDOW_BASE));
+    let Ok(program) = Program::load(&text, &memory) else {
+        return;
+    };
+    for kernel in program.kernels() {
+        // Whether it compiles is for the compiler to say.
+        let _ = program.compile(&kernel.name);
+    }
+}
+
+/// Device memory that hands out addresses and stores nothing.
+#[cfg(feature = "compiler")]
+struct Nowhere(Cell<u64>);
+
+#[cfg(feature = "compiler")]
+impl rgpu_softgpu_jit::ModuleMemory for Nowhere {
+    fn alloc(&self, size: u64, align: u64, _is_const: bool) -> Result<u64, String> {
+        let address = self.0.get().next_multiple_of(align);
+        let end = address.checked_add(size).filter(|end| *end < 1 << 46);
+        self.0.set(end.ok_or("no memory")?);
+        Ok(address)
+    }
+
+    fn write(&self, _address: u64, _bytes: &[u8]) -> Result<(), String> {
+        Ok(())
     }
 }

@@ -8,8 +8,14 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use rgpu_fuzz_targets::{TARGETS, Target};
 
-/// Mutations tried for each target.
-const CASES: u32 = 3000;
+/// Mutations tried for a target.
+fn cases(name: &str) -> u32 {
+    match name {
+        // Compiling takes milliseconds, and `rgpu-softgpu-jit` has mutation tests of its own.
+        "ptx_compile" => 200,
+        _ => 3000,
+    }
+}
 
 fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -94,7 +100,7 @@ fn mutate(name: &str, target: Target) {
     let seeds = corpus(name);
     let input = (any::<Index>(), proptest::collection::vec(edit(), 1..6));
     let mut runner = TestRunner::new(Config {
-        cases: CASES,
+        cases: cases(name),
         failure_persistence: None,
         ..Config::default()
     });
@@ -156,6 +162,7 @@ targets!(
     url,
     fatbin,
     ptx_parse,
+    ptx_compile,
     function_yaml
 );
 

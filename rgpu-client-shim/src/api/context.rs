@@ -241,7 +241,7 @@ pub(crate) unsafe fn cuCtxSynchronize_v2(ctx: *mut c_void) -> Result {
     synchronize(client, named_context(client, ctx)?)
 }
 
-fn synchronize(client: &'static Client, id: u32) -> Result {
+pub(super) fn synchronize(client: &'static Client, id: u32) -> Result {
     const SYNCHRONIZE: Opcode = Opcode::of("cuCtxSynchronize");
     let origin = crate::session::Origin::within(id);
     settle_after(client, None, || {

@@ -46,7 +46,7 @@ fn copy(dst: Operand, src: Operand, shape: Shape, stream: u32, wait: Wait) -> Re
                 extent,
                 stream: id,
             };
-            client.session.copy_out(&body, dst, stream, wait)
+            client.session.copy_out(&body, dst, order_of(stream), wait)
         }
         Plan::Device { dst, src, extent } => client.session.post(
             Opcode::COPY_DEVICE,
@@ -76,7 +76,7 @@ fn copy(dst: Operand, src: Operand, shape: Shape, stream: u32, wait: Wait) -> Re
 /// that changes it, that is waited for: earlier copies into it, and host functions before it in the stream.
 fn settle_source(client: &'static Client, at: usize, end: usize, stream: u32) -> Result {
     for due in client.session.copies_due(at, end) {
-        wait_for_stream(client, due)?;
+        wait_for_order(client, due)?;
     }
     let functions = client.session.host_functions();
     if !functions.any_in(None) {
@@ -84,7 +84,8 @@ fn settle_source(client: &'static Client, at: usize, end: usize, stream: u32) ->
         return Ok(());
     }
     let pinned = client.memory.hold().host.covers(at, end - at);
-    let behind = functions.any_in(Some(stream)) || client.streams.hold().may_be_behind_host(stream);
+    let behind = functions.any_in(Some(order_of(stream)))
+        || client.streams.hold().may_be_behind_host(stream);
     if pinned && behind {
         wait_for_stream(client, stream)
     } else {

@@ -37,8 +37,8 @@ pub(crate) unsafe fn cuMemFreeHost(p: *mut c_void) -> Result {
     let at = p as usize;
     let range = client.memory.hold().host.owned(at)?;
     // Copies to this memory that are under way would write to what is no longer mapped.
-    for stream in client.session.copies_due(at, at + range.size) {
-        wait_for_stream(client, stream)?;
+    for order in client.session.copies_due(at, at + range.size) {
+        wait_for_order(client, order)?;
     }
     client.memory.hold().host.free(at)
 }

@@ -142,6 +142,29 @@ fn stream(client: &'static Client, value: *mut c_void) -> Result<u32> {
     })
 }
 
+/// Marks orders of threads' own default streams, which share a stream id.
+const OWN: u32 = 1 << 31;
+
+/// The order in which work of a stream runs, as a number: that of its id, except that each thread has a default
+/// stream of its own.
+fn order_of(stream: u32) -> u32 {
+    match stream {
+        PER_THREAD => OWN | crate::thread::lane(),
+        stream => stream,
+    }
+}
+
+/// Waits for all that was issued in an order; for all streams, where it is another thread's own.
+fn wait_for_order(client: &'static Client, order: u32) -> Result {
+    if order & OWN == 0 {
+        return wait_for_stream(client, order);
+    }
+    if order == order_of(PER_THREAD) {
+        return wait_for_stream(client, PER_THREAD);
+    }
+    synchronize(client, client.context()?)
+}
+
 /// The default stream of the entry point.
 fn default_stream() -> u32 {
     if crate::thread::own_default_stream() {

@@ -50,7 +50,7 @@ fn allocate_in(dptr: *mut u64, bytesize: usize, pool: u32, h_stream: *mut c_void
     if dptr.is_null() {
         return Err(INVALID);
     }
-    let allocation = allocate(client, bytesize, pool, Some(stream))?;
+    let allocation = allocate(client, bytesize, pool, Some(order_of(stream)))?;
     // SAFETY: the application's pointer.
     unsafe { put(dptr, allocation.address) }
 }
@@ -87,7 +87,7 @@ pub(crate) unsafe fn cuMemFreeAsync(dptr: u64, h_stream: *mut c_void) -> Result 
     client.working_context()?;
     let stream = stream(client, h_stream)?;
     let mut memory = client.memory.hold();
-    let allocation = memory.allocator.free_in(dptr, stream)?;
+    let allocation = memory.allocator.free_in(dptr, order_of(stream))?;
     memory.pools.freed(allocation.pool, allocation.size);
     Ok(())
 }

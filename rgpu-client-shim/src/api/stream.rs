@@ -63,22 +63,23 @@ pub(crate) unsafe fn cuStreamDestroy_v2(h_stream: *mut c_void) -> Result {
     if client.streams.hold().streams.remove(&id).is_none() {
         return Err(Status::ERROR_INVALID_HANDLE);
     }
-    let op = const { Opcode::of("cuStreamDestroy_v2") };
-    client.session.post(op, &StreamRef { id: Id::new(id) })?;
-    // What was freed in the stream has no stream to order its reuse any more.
-    let mut memory = client.memory.hold();
-    let before = memory.allocator.unsettled();
-    memory.allocator.settle(id);
-    if memory.allocator.unsettled() == before {
-        return Ok(());
+    {
+        // What was freed in the stream will have no stream to order its reuse.
+        let mut memory = client.memory.hold();
+        let before = memory.allocator.unsettled();
+        memory.allocator.settle(id);
+        if memory.allocator.unsettled() != before {
+            client.session.post(Opcode::FENCE, &())?;
+        }
     }
-    client.session.post(Opcode::FENCE, &())
+    let op = const { Opcode::of("cuStreamDestroy_v2") };
+    client.session.post(op, &StreamRef { id: Id::new(id) })
 }
 
 pub(crate) unsafe fn cuStreamQuery(h_stream: *mut c_void) -> Result {
     let client = client()?;
     let id = stream(client, h_stream)?;
-    settle_after(client, Some(id), || {
+    settle_after(client, Some(order_of(id)), || {
         let body = StreamRef { id: Id::new(id) };
         client
             .session
@@ -94,7 +95,7 @@ pub(crate) unsafe fn cuStreamSynchronize(h_stream: *mut c_void) -> Result {
 
 /// Waits for all that was issued to a stream.
 pub(super) fn wait_for_stream(client: &'static Client, id: u32) -> Result {
-    settle_after(client, Some(id), || {
+    settle_after(client, Some(order_of(id)), || {
         let body = StreamRef { id: Id::new(id) };
         client
             .session
@@ -222,6 +223,7 @@ fn call_back(h_stream: *mut c_void, call: Callee, data: *mut c_void, on_error: b
     let stream = stream(client, h_stream)?;
     let function = HostFunction {
         stream,
+        order: order_of(stream),
         handle: h_stream as usize,
         data: data as usize,
         call,

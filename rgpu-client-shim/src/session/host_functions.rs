@@ -22,6 +22,8 @@ type WithStatus = unsafe extern "C" fn(*mut c_void, u32, *mut c_void);
 pub(crate) struct HostFunction {
     /// The stream that calls it.
     pub(crate) stream: u32,
+    /// The order in which that stream's work runs.
+    pub(crate) order: u32,
     /// The stream's handle as the application passed it.
     pub(crate) handle: usize,
     /// The application's word.
@@ -81,13 +83,13 @@ impl HostFunctions {
         self.wake.notify_one();
     }
 
-    /// Whether functions have not returned: in `stream`, or in any where that is `None`.
-    pub(crate) fn any_in(&self, stream: Option<u32>) -> bool {
+    /// Whether functions have not returned: in `order`, or in any where that is `None`.
+    pub(crate) fn any_in(&self, order: Option<u32>) -> bool {
         let queue = self.queue.hold();
         queue
             .waiting
             .values()
-            .any(|function| stream.is_none_or(|stream| function.stream == stream))
+            .any(|function| order.is_none_or(|order| function.order == order))
     }
 
     /// The thread that calls them.

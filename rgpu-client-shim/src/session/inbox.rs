@@ -39,7 +39,7 @@ pub(crate) struct Answer {
 /// A call whose answer has not come.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// The stream of a copy that nobody waits for.
+    /// The order of a copy that nobody waits for.
     detached: Option<u32>,
     /// Where bulk data goes.
     target: Option<HostBox>,
@@ -62,9 +62,9 @@ impl Pending {
     }
 
     /// A copy that nobody waits for.
-    pub(super) const fn detached(target: HostBox, stream: u32) -> Self {
+    pub(super) const fn detached(target: HostBox, order: u32) -> Self {
         Self {
-            detached: Some(stream),
+            detached: Some(order),
             target: Some(target),
             received: 0,
             answer: None,
@@ -167,7 +167,7 @@ impl Inbox {
         self.state.hold().detached += 1;
     }
 
-    /// Streams with copies to [at, end) that have not arrived.
+    /// Orders with copies to [at, end) that have not arrived.
     pub(super) fn copies_due(&self, at: usize, end: usize) -> Vec<u32> {
         let state = self.state.hold();
         if state.detached == 0 {
@@ -178,10 +178,10 @@ impl Inbox {
                 .detached
                 .filter(|_| pending.target.is_some_and(|target| target.touches(at, end)))
         };
-        let mut streams: Vec<u32> = state.pending.values().filter_map(touching).collect();
-        streams.sort_unstable();
-        streams.dedup();
-        streams
+        let mut orders: Vec<u32> = state.pending.values().filter_map(touching).collect();
+        orders.sort_unstable();
+        orders.dedup();
+        orders
     }
 
     /// Wakes everybody, for good. Whether this was the first time.

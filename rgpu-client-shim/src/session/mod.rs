@@ -185,19 +185,19 @@ impl Session {
     }
 
     /// Copies device memory into the application's: `body` asks for it, `target` gets it. Where `wait` is
-    /// false, the bytes have arrived when a later synchronisation with the copy returns.
+    /// false, the bytes have arrived when a later synchronisation with the copy, in its order, returns.
     pub(crate) fn copy_out(
         &'static self,
         body: &impl Encode,
         target: HostBox,
-        stream: u32,
+        order: u32,
         wait: bool,
     ) -> Result<(), Status> {
         self.usable()?;
         let (flags, pending) = if wait {
             (Flags::WAIT, Pending::waited(Some(target)))
         } else {
-            (Flags::default(), Pending::detached(target, stream))
+            (Flags::default(), Pending::detached(target, order))
         };
         let body = wire::to_bytes(body);
         let seq = self.send_waiting(Opcode::COPY_OUT, flags, Origin::here(), &[&body], pending)?;
@@ -443,7 +443,7 @@ impl Session {
         &self.host_functions
     }
 
-    /// Streams with copies to [at, end) of host memory that have not arrived.
+    /// Orders with copies to [at, end) of host memory that have not arrived.
     pub(crate) fn copies_due(&self, at: usize, end: usize) -> Vec<u32> {
         self.inbox.copies_due(at, end)
     }

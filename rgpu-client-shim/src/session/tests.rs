@@ -351,6 +351,7 @@ fn host_functions_run_when_they_are_due() {
     for number in 1..=3 {
         let function = HostFunction {
             stream: 20,
+            order: 20,
             handle: 0,
             data: number,
             call: Callee::Plain(note),

@@ -363,8 +363,9 @@ impl Session {
         Event::record(&self.driver, stream)
     }
 
-    /// Answers this frame when all of `events` have happened.
-    pub(super) fn answer_after(&mut self, events: Vec<Event>) -> Handled {
+    /// Answers this frame when all of `events` have happened, or at once where there are none because of an error.
+    pub(super) fn answer_after(&mut self, events: Result<Vec<Event>, Status>) -> Handled {
+        let events = events.inspect_err(|_| self.output.drain(&self.writer))?;
         let (writer, output) = (Arc::clone(&self.writer), Arc::clone(&self.output));
         let deliveries = Arc::clone(&self.deliveries);
         let Header { seq, op, .. } = self.frame;

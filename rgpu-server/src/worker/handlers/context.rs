@@ -69,16 +69,7 @@ impl Session {
     /// Answers when everything issued so far in this context is done.
     pub(super) fn context_synchronize(&mut self) -> Handled {
         let streams = self.contexts.current()?.all_streams();
-        let events = streams
-            .iter()
-            .map(|stream| self.event(stream.0))
-            .collect::<Result<_, _>>();
-        match events {
-            Ok(events) => self.answer_after(events),
-            Err(status) => {
-                self.output.drain(&self.writer);
-                Err(status.into())
-            }
-        }
+        let events = streams.iter().map(|stream| self.event(stream.0)).collect();
+        self.answer_after(events)
     }
 }

@@ -54,13 +54,8 @@ impl Session {
 
     pub(super) fn stream_synchronize(&mut self, stream: &StreamRef) -> Handled {
         let raw = self.stream(stream.id)?;
-        match self.event(raw) {
-            Ok(event) => self.answer_after(vec![event]),
-            Err(status) => {
-                self.output.drain(&self.writer);
-                Err(status.into())
-            }
-        }
+        let event = self.event(raw);
+        self.answer_after(event.map(|event| vec![event]))
     }
 
     pub(super) fn event_create(&mut self, create: &EventCreate) -> Handled {
@@ -97,13 +92,7 @@ impl Session {
         let mark = held.and_then(|()| self.event(stream));
         // SAFETY: the stream was made above; destroying it lets what it holds finish first.
         unsafe { self.driver.cuStreamDestroy_v2(stream)? };
-        match mark {
-            Ok(mark) => self.answer_after(vec![mark]),
-            Err(status) => {
-                self.output.drain(&self.writer);
-                Err(status.into())
-            }
-        }
+        self.answer_after(mark.map(|mark| vec![mark]))
     }
 
     pub(super) fn host_func(&mut self, func: &HostFunc) -> Handled {

@@ -79,6 +79,7 @@ fn time(
         entry,
         code: Arc::new(Static),
         threads_meet,
+        runs_rows: false,
         static_shared: 0,
         local_size: 0,
         params_size: 0,

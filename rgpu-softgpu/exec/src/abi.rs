@@ -84,6 +84,9 @@ pub struct Kernel {
     /// Threads may wait for each other (barrier, warp operation, or a loop that polls memory): each needs
     /// a stack of its own. Otherwise the threads of a block run one after another as a plain loop.
     pub threads_meet: bool,
+    /// One call of `entry` runs a whole row of threads: those of `tid` (0, y, z) to (`ntid` x - 1, y, z). It sets
+    /// `tid[0]` itself, and needs no `laneid` and `warpid`. Only where threads do not meet.
+    pub runs_rows: bool,
     /// Bytes of static shared memory.
     pub static_shared: u32,
     /// Bytes of local memory per thread.

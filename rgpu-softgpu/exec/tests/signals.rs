@@ -75,6 +75,7 @@ fn only_faults_of_kernels_are_ours() {
             entry: wild,
             code: Arc::new(Static),
             threads_meet,
+            runs_rows: false,
             static_shared: 0,
             local_size: 0,
             params_size: 8,

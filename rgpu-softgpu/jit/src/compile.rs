@@ -294,6 +294,7 @@ impl<'a> Compilation<'a> {
             entry,
             code: Arc::new(Mapped(Mutex::new(Some(self.jit)))),
             threads_meet: self.plan.meeting.threads_meet,
+            runs_rows: self.plan.runs_rows,
             static_shared,
             local_size,
             params_size,

@@ -85,7 +85,11 @@ impl std::fmt::Debug for Program {
 impl Program {
     /// Parses a module and places its variables in `memory`. Bodies are not looked at yet.
     pub fn load(text: &str, memory: &dyn ModuleMemory) -> Result<Self, Error> {
-        let module = Module::parse(text)?;
+        Self::new(Module::parse(text)?, memory)
+    }
+
+    /// As [`Self::load`], of a module that is parsed already.
+    pub fn new(module: Module, memory: &dyn ModuleMemory) -> Result<Self, Error> {
         let isa = compile::native_isa()?;
         let addresses = globals::load(&module, memory)?;
         let kernels = module.kernels().map(KernelInfo::new).collect();

@@ -83,16 +83,22 @@ fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(),
     result
 }
 
-/// Calls `run` for each thread of a block, in order.
+/// Calls `run` for each thread, or row of threads, of a block, in order.
 ///
 /// # Safety
 /// `thread` is valid and nobody else uses it.
 unsafe fn run_block(grid: &Grid, thread: *mut Thread, block: u64, run: impl Fn(*mut Thread)) {
     let ctaid = grid.ctaid(block);
     let mut index = 0;
+    // A kernel that runs rows itself is called once for each.
+    let calls = if grid.kernel.runs_rows {
+        1
+    } else {
+        grid.block[0]
+    };
     for z in 0..grid.block[2] {
         for y in 0..grid.block[1] {
-            for x in 0..grid.block[0] {
+            for x in 0..calls {
                 if grid.stopped() {
                     return;
                 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Type, Value, types};
+use cranelift_codegen::ir::{
+    Block, BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value, types,
+};
 use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::JITModule;
 use rgpu_ptx::ast::{Guard, LocalId, Statement, StatementKind};
@@ -13,7 +15,7 @@ use rgpu_softgpu_exec::abi::{ThreadContext, Trap};
 
 use super::memory::{slot_flags, top_offset};
 use super::util::{checked, constant, iconst};
-use super::{Emitter, Thread, Unit, call, control};
+use super::{Emitter, Row, Thread, Unit, call, control};
 use crate::error::{Emit, Error, Refusal, refuse, refused_at};
 use crate::passes::reg_types::machine_type;
 
@@ -52,6 +54,7 @@ pub(crate) fn emit(
         regs,
         labels,
         thread,
+        row: None,
         carry,
         places: params[1..].to_vec(),
         slots: HashMap::new(),
@@ -77,6 +80,7 @@ pub(crate) fn emit(
     if !emitter.is_closed() {
         control::leave(&mut emitter, false).map_err(|refusal| place(refusal, whole))?;
     }
+    emitter.finish_row();
     emitter
         .finish_faults()
         .map_err(|refusal| place(refusal, whole))?;
@@ -144,9 +148,41 @@ impl Emitter<'_, '_> {
             self.write_reg(*reg, value, function.params[index].ty.is_signed());
         }
         let first = self.b.create_block();
-        self.b.ins().jump(first, &[]);
-        self.b.switch_to_block(first);
+        if function.is_kernel && self.unit.plan.runs_rows {
+            self.enter_row(first);
+        } else {
+            self.b.ins().jump(first, &[]);
+            self.b.switch_to_block(first);
+        }
         Ok(())
+    }
+
+    /// Starts the loop over a row; `body` runs one thread.
+    fn enter_row(&mut self, body: Block) {
+        let next = self.b.create_block();
+        let x = self.b.append_block_param(body, types::I32);
+        let zero = iconst(&mut self.b, types::I32, 0);
+        self.b.ins().jump(body, &[BlockArg::Value(zero)]);
+        self.row = Some(Row { x, next, body });
+        self.b.switch_to_block(body);
+        // Reports of faults name the thread by this.
+        let offset = i32::try_from(offset_of!(ThreadContext, tid)).unwrap_or(i32::MAX);
+        self.b.ins().store(checked(), x, self.thread.ctx, offset);
+    }
+
+    /// Goes on to the next thread of the row, or returns after the last.
+    fn finish_row(&mut self) {
+        let Some(row) = self.row else { return };
+        self.b.switch_to_block(row.next);
+        let x = self.b.ins().iadd_imm_u(row.x, 1);
+        let end = self.context_field(types::I32, offset_of!(ThreadContext, ntid));
+        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, x, end);
+        let done = self.b.create_block();
+        self.b
+            .ins()
+            .brif(more, row.body, &[BlockArg::Value(x)], done, &[]);
+        self.b.switch_to_block(done);
+        self.b.ins().return_(&[]);
     }
 
     /// Takes this function's part of local memory and copies into it what must have an address.

@@ -74,6 +74,17 @@ pub(crate) struct Thread {
     pub(crate) params_size: Value,
 }
 
+/// The loop over a row of threads in a kernel that runs rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    /// `%tid.x`.
+    pub(crate) x: Value,
+    /// Goes on to the next thread.
+    pub(crate) next: Block,
+    /// Runs one thread; its parameter is `x`.
+    pub(crate) body: Block,
+}
+
 /// Emits one function.
 pub(crate) struct Emitter<'e, 'f> {
     pub(crate) b: FunctionBuilder<'f>,
@@ -84,6 +95,7 @@ pub(crate) struct Emitter<'e, 'f> {
     pub(crate) regs: Vec<Variable>,
     pub(crate) labels: Vec<Block>,
     pub(crate) thread: Thread,
+    pub(crate) row: Option<Row>,
     /// `CC.CF`.
     pub(crate) carry: Variable,
     /// Host addresses of the parameters and return places (device functions).

@@ -7,8 +7,8 @@ use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use rgpu_ptx::types::SpecialReg;
 use rgpu_softgpu_exec::abi::{ThreadContext, WARP_SIZE};
 
-use super::Emitter;
-use super::util::{constant, iconst, resize, shr};
+use super::util::{constant, iconst, mask, resize, shr};
+use super::{Emitter, Row};
 use crate::error::Emit;
 use crate::passes::reg_types::machine_type;
 
@@ -35,7 +35,10 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
         offset_of!(ThreadContext, nctaid),
     );
     Ok(match special {
-        TidX => vector(e, tid, 0),
+        TidX => match e.row {
+            Some(row) => row.x,
+            None => vector(e, tid, 0),
+        },
         TidY => vector(e, tid, 1),
         TidZ => vector(e, tid, 2),
         NtidX => vector(e, ntid, 0),
@@ -55,8 +58,8 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
             iconst(&mut e.b, types::I32, 1)
         }
         IsExplicitCluster => iconst(&mut e.b, types::I8, 0),
-        LaneId => e.context_field(types::I32, offset_of!(ThreadContext, laneid)),
-        WarpId => e.context_field(types::I32, offset_of!(ThreadContext, warpid)),
+        LaneId => lane(e),
+        WarpId => warp(e),
         NwarpId => warps(e),
         SmId => e.context_field(types::I32, offset_of!(ThreadContext, smid)),
         NsmId => e.context_field(types::I32, offset_of!(ThreadContext, nsmid)),
@@ -112,6 +115,40 @@ fn clock(e: &mut Emitter<'_, '_>, name: &'static str, shift: i64) -> Emit<Value>
     Ok(e.b.ins().ireduce(types::I32, part))
 }
 
+/// Number of the thread in its block, in a kernel that runs rows.
+fn linear_thread(e: &mut Emitter<'_, '_>, row: Row) -> Value {
+    let (tid, ntid) = (
+        offset_of!(ThreadContext, tid),
+        offset_of!(ThreadContext, ntid),
+    );
+    let [y, z] = [4, 8].map(|at| e.context_field(types::I32, tid + at));
+    let [width, height] = [0, 4].map(|at| e.context_field(types::I32, ntid + at));
+    let rows = e.b.ins().imul(z, height);
+    let rows = e.b.ins().iadd(rows, y);
+    let before = e.b.ins().imul(rows, width);
+    e.b.ins().iadd(before, row.x)
+}
+
+fn lane(e: &mut Emitter<'_, '_>) -> Value {
+    match e.row {
+        Some(row) => {
+            let thread = linear_thread(e, row);
+            mask(&mut e.b, thread, i64::from(WARP_SIZE - 1))
+        }
+        None => e.context_field(types::I32, offset_of!(ThreadContext, laneid)),
+    }
+}
+
+fn warp(e: &mut Emitter<'_, '_>) -> Value {
+    match e.row {
+        Some(row) => {
+            let thread = linear_thread(e, row);
+            shr(&mut e.b, thread, i64::from(WARP_SIZE.ilog2()))
+        }
+        None => e.context_field(types::I32, offset_of!(ThreadContext, warpid)),
+    }
+}
+
 /// Warps of a block.
 fn warps(e: &mut Emitter<'_, '_>) -> Value {
     let ntid = offset_of!(ThreadContext, ntid);
@@ -125,7 +162,7 @@ fn warps(e: &mut Emitter<'_, '_>) -> Value {
 }
 
 fn lane_mask(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Value {
-    let lane = e.context_field(types::I32, offset_of!(ThreadContext, laneid));
+    let lane = lane(e);
     let one = iconst(&mut e.b, types::I32, 1);
     let ones = iconst(&mut e.b, types::I32, -1);
     let eq = e.b.ins().ishl(one, lane);

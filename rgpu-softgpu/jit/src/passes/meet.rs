@@ -92,7 +92,7 @@ fn is_ordered_load(instr: &Instr) -> bool {
 }
 
 /// The loops of a body, by their back edges: (first, last) statement, the last being the branch.
-fn back_edges(body: &Body) -> Vec<RangeInclusive<usize>> {
+pub(crate) fn back_edges(body: &Body) -> Vec<RangeInclusive<usize>> {
     let start_of = |label: &Label| body.labels[label.index()].statement as usize;
     let mut loops = Vec::new();
     for (at, statement) in body.statements.iter().enumerate() {

@@ -6,6 +6,7 @@ pub(crate) mod groups;
 pub(crate) mod meet;
 pub(crate) mod reach;
 pub(crate) mod reg_types;
+pub(crate) mod rows;
 pub(crate) mod shared;
 pub(crate) mod visit;
 
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) reached: reach::Reached,
     pub(crate) exits: Vec<bool>,
     pub(crate) meeting: meet::Meeting,
+    /// One call of the kernel runs a row of threads.
+    pub(crate) runs_rows: bool,
     pub(crate) shared: shared::SharedLayout,
     pub(crate) frames: frames::Frames,
     /// Accesses of each function that share a check.
@@ -38,6 +41,8 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
     dump.pass("exits", &exits);
     let meeting = meet::run(module, &reached);
     dump.pass("meet", &meeting);
+    let runs_rows = rows::run(&reached, &meeting);
+    dump.pass("rows", &runs_rows);
     let shared = shared::run(module, &reached);
     dump.pass("shared", &shared);
     let frames = frames::run(&reached);
@@ -58,6 +63,7 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
         reached,
         exits,
         meeting,
+        runs_rows,
         shared,
         frames,
         groups,

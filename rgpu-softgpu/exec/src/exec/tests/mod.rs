@@ -42,6 +42,7 @@ fn kernel(entry: KernelFn, threads_meet: bool) -> Kernel {
         entry,
         code: Arc::new(Static),
         threads_meet,
+        runs_rows: false,
         static_shared: 4096,
         local_size: 64,
         params_size: 8,

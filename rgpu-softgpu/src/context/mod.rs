@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rgpu_proto::handle::{self, Id};
-use rgpu_softgpu_exec::exec::CancelToken;
+use rgpu_softgpu_exec::exec::{CancelToken, DEFAULT_HEAP};
 
 use crate::driver::{self, Driver};
 use crate::status::{Result, Status, require};
@@ -174,6 +174,8 @@ impl Context {
 
     /// Leaves an error in the context, unless there is one.
     pub(crate) fn poison(&self, status: Status) {
+        // Before anybody can see the error: calls in a poisoned context return at once and print nothing.
+        self.flush_output();
         let poisoned =
             self.error
                 .compare_exchange(0, status.0, Ordering::AcqRel, Ordering::Acquire);
@@ -252,6 +254,11 @@ impl Context {
             .for_each(|library| library.forget_context(id));
         driver.kernels.for_each(|kernel| kernel.forget_context(id));
         driver.owners.free_all_of(driver, id);
+        // The heap of `malloc` in kernels is the device's: it goes with the last context.
+        let is_alive = |context: &Self| context.alive.load(Ordering::Acquire);
+        if driver.contexts.find(is_alive).is_none() {
+            driver.executor.heap().reset(DEFAULT_HEAP);
+        }
         *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = CancelToken::new();
         self.error.store(0, Ordering::Release);
     }

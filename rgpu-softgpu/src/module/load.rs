@@ -88,7 +88,7 @@ impl Module {
             context: context.id(),
             taken: Mutex::default(),
         };
-        let program = Program::load(&image.ptx().text, &memory);
+        let program = Program::new(image.ptx().clone(), &memory);
         let variables = memory
             .taken
             .into_inner()

@@ -24,6 +24,7 @@ struct State {
 
 #[derive(Debug)]
 struct Arena {
+    base: u64,
     free: Spans,
     /// Size of every block in use.
     used: BTreeMap<u64, u64>,
@@ -53,6 +54,20 @@ impl Heap {
         Ok(())
     }
 
+    /// Gives back what kernels have taken, for a device that starts afresh with `limit` bytes of heap. No kernel may run.
+    pub fn reset(&self, limit: u64) {
+        let arena = {
+            let mut state = lock(&self.state);
+            state.limit = limit;
+            state.arena.take()
+        };
+        if let Some(arena) = arena
+            && let Err(error) = self.memory.release(arena.base)
+        {
+            tracing::error!(%error, "the device heap could not be freed");
+        }
+    }
+
     /// The address of `size` fresh bytes; `None` when the heap is full.
     pub(crate) fn allocate(&self, size: u64) -> Option<u64> {
         let mut state = lock(&self.state);
@@ -60,6 +75,7 @@ impl Heap {
             let limit = state.limit;
             let base = self.memory.allocate(limit).ok()?;
             state.arena = Some(Arena {
+                base,
                 free: Spans::new(base, base + limit, ALIGN),
                 used: BTreeMap::new(),
             });

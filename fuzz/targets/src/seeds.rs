@@ -214,6 +214,11 @@ fn greetings(out: &mut Seeds) {
         "inventory",
         &hello::to_bytes(HelloKind::Inventory, &inventory),
     );
+    out.put(
+        "hello",
+        "patience",
+        &hello::to_bytes(HelloKind::Patience, &()),
+    );
 }
 
 fn body(out: &mut Seeds, name: &'static str, op: Opcode, from_server: bool, bytes: &[u8]) {

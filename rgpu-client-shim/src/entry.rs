@@ -9,7 +9,7 @@
 //! }
 //! ```
 //!
-//! `posted` and `reply` rows call their derived half in `rgpu-proto` instead, `absent` rows [`gate::absent`].
+//! `posted` and `reply` rows call their derived half in `rgpu-proto` instead, `absent` rows `gate::absent`.
 
 #![expect(
     clippy::missing_safety_doc,

@@ -3,14 +3,14 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
-use rgpu_ptx::ast::{Instr, Operand};
+use rgpu_ptx::ast::{AddrBase, Address, Instr, Operand, Symbol};
 use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{CacheOp, MemSem, ScalarType, StateSpace};
 use rgpu_softgpu_exec::abi::ThreadContext;
 
-use super::operand::constant;
+use super::operand::constant as constant_of;
 use super::place::{Access, Place};
-use super::util::checked;
+use super::util::{checked, constant};
 use super::{Emitter, operand, type_of};
 use crate::error::{Emit, refuse};
 use crate::passes::reg_types::machine_type;
@@ -70,7 +70,9 @@ fn load(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     let width = ty.size() * u32::try_from(lanes).unwrap_or(1);
     let (base, offset) = e.place(instr.mods.space, address, Access::load(width))?;
     let read_only = instr.mods.nc || instr.mods.space == Some(StateSpace::Const);
-    let flags = if read_only {
+    let flags = if is_kernel_parameter(e, address) {
+        constant()
+    } else if read_only {
         checked().with_readonly()
     } else {
         checked()
@@ -85,6 +87,11 @@ fn load(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         e.write(target, value, ty)?;
     }
     Ok(())
+}
+
+/// Parameters of a kernel are always there and never change, so their loads may move anywhere.
+fn is_kernel_parameter(e: &Emitter<'_, '_>, address: &Address) -> bool {
+    e.function().is_kernel && matches!(address.base, AddrBase::Symbol(Symbol::Param(_)))
 }
 
 /// A load that is neither merged with others nor moved across them.
@@ -129,7 +136,7 @@ pub(crate) fn slot_flags() -> MemFlagsData {
 
 fn alloca(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     let size = e.read(operand(instr, 1)?, ScalarType::U64)?;
-    let align = match instr.operands.get(2).and_then(constant) {
+    let align = match instr.operands.get(2).and_then(constant_of) {
         Some(align) if u64::try_from(align).is_ok_and(u64::is_power_of_two) => align,
         Some(_) => return refuse("alignment is not a power of two"),
         None => 8,

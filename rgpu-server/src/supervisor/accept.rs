@@ -190,7 +190,7 @@ async fn session(
     version: u16,
     hello: ClientHello,
 ) {
-    let session = match Session::open(&state, &hello) {
+    let session = match Session::open_soon(&state, &hello).await {
         Ok(session) => session,
         Err(error) => {
             return refuse(stream, &state, peer, RefusalCode::Memory, error.to_string()).await;

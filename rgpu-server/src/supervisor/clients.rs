@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rgpu_proto::hello::{ClientHello, ClientInfo, Device, Inventory};
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use super::leases::{Lease, Leases, NoLease};
 use crate::handover::Ready;
+
+/// How long the memory of a client that has gone may take to be free again.
+const CLEARING_UP: Duration = Duration::from_secs(1);
 
 /// Sessions, by number.
 #[derive(Debug)]
@@ -16,6 +21,7 @@ pub(super) struct Clients {
     devices: Vec<Device>,
     driver_version: i32,
     state: Mutex<Table>,
+    released: Notify,
 }
 
 #[derive(Debug)]
@@ -62,6 +68,7 @@ impl Clients {
             devices: seen.devices.clone(),
             driver_version: seen.driver_version,
             state: Mutex::new(table),
+            released: Notify::new(),
         }
     }
 
@@ -144,8 +151,30 @@ impl Clients {
 }
 
 impl Session {
+    /// A lease for a client. Where memory is short, it waits a moment: a program that follows another must not
+    /// be refused because the server is still clearing up after the one before.
+    pub(super) async fn open_soon(
+        state: &Arc<super::State>,
+        hello: &ClientHello,
+    ) -> Result<Self, NoLease> {
+        let deadline = tokio::time::Instant::now() + CLEARING_UP;
+        loop {
+            let released = state.clients.released.notified();
+            tokio::pin!(released);
+            // From here on a release is not missed.
+            released.as_mut().enable();
+            let refused = match Self::open(state, hello) {
+                Ok(session) => return Ok(session),
+                Err(refused) => refused,
+            };
+            if timeout_at(deadline, released).await.is_err() {
+                return Err(refused);
+            }
+        }
+    }
+
     /// A lease for a client.
-    pub(super) fn open(state: &Arc<super::State>, hello: &ClientHello) -> Result<Self, NoLease> {
+    fn open(state: &Arc<super::State>, hello: &ClientHello) -> Result<Self, NoLease> {
         let mut table = state.clients.lock();
         let number = table.next;
         let lease = table.leases.grant(number, hello.memory)?;
@@ -175,5 +204,7 @@ impl Drop for Session {
         let mut table = self.clients.clients.lock();
         table.leases.release(self.number);
         table.sessions.remove(&self.number);
+        drop(table);
+        self.clients.clients.released.notify_waiters();
     }
 }

@@ -7,6 +7,7 @@ use rgpu_proto::msg::PRIMARY_CONTEXT;
 use rgpu_proto::status::Status;
 
 use super::driver::Driver;
+use super::event::Event;
 use super::snapshot::Raw;
 
 /// Contexts by the client's ids.
@@ -25,6 +26,10 @@ pub(super) struct Context {
     pub(super) streams: Vec<Raw>,
     /// Per-thread default streams by the client's thread number.
     lanes: HashMap<u32, Raw>,
+    /// Ends of destroyed streams, whose work may still be under way.
+    leaving: Vec<Arc<Event>>,
+    /// What streams that are made later wait for: all work before the last fence.
+    fence: Vec<Arc<Event>>,
 }
 
 impl Contexts {
@@ -119,6 +124,7 @@ impl Contexts {
         // SAFETY: `raw` is live. Flags 0: as the per-thread default stream, it waits for the legacy one.
         unsafe { driver.cuStreamCreate(&raw mut raw, 0)? };
         context.lanes.insert(lane, Raw(raw));
+        context.behind_fence(Raw(raw))?;
         Ok(Raw(raw))
     }
 }
@@ -129,7 +135,32 @@ impl Context {
             raw,
             streams: Vec::new(),
             lanes: HashMap::new(),
+            leaving: Vec::new(),
+            fence: Vec::new(),
         }
+    }
+
+    /// Makes a new stream wait for what the last fence is about.
+    pub(super) fn behind_fence(&mut self, stream: Raw) -> Result<(), Status> {
+        self.fence.retain(|event| event.is_pending());
+        self.fence.iter().try_for_each(|event| event.hold(stream.0))
+    }
+
+    /// Keeps the end of a stream that is about to be destroyed.
+    pub(super) fn leave(&mut self, end: Event) {
+        self.leaving.retain(|event| event.is_pending());
+        self.leaving.push(Arc::new(end));
+    }
+
+    /// The ends of destroyed streams that have not been reached.
+    pub(super) fn leaving(&mut self) -> Vec<Arc<Event>> {
+        self.leaving.retain(|event| event.is_pending());
+        self.leaving.clone()
+    }
+
+    /// Sets what streams that are made later wait for.
+    pub(super) fn set_fence(&mut self, events: Vec<Arc<Event>>) {
+        self.fence = events;
     }
 
     /// Every stream, the legacy default stream first.

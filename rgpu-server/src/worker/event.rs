@@ -56,6 +56,11 @@ impl Event {
         unsafe { self.driver.cuEventQuery(self.raw) }
     }
 
+    /// Whether it has not happened; an error has ended the wait too.
+    pub(super) fn is_pending(&self) -> bool {
+        self.query() == Err(Status::ERROR_NOT_READY)
+    }
+
     /// Makes what is issued to `stream` from now on wait for the event.
     pub(super) fn hold(&self, stream: *mut c_void) -> Result<(), Status> {
         // SAFETY: the event lives as long as `self`; the stream comes from the worker's map.

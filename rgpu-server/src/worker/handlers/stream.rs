@@ -24,13 +24,20 @@ impl Session {
                 .cuStreamCreateWithPriority(&raw mut raw, create.flags, create.priority)?;
         }
         self.handles.bind(create.id, raw)?;
-        self.contexts.current()?.streams.push(Raw(raw));
+        let context = self.contexts.current()?;
+        context.streams.push(Raw(raw));
+        context.behind_fence(Raw(raw))?;
         Ok(DONE)
     }
 
     pub(super) fn stream_destroy(&mut self, stream: &StreamRef) -> Handled {
         let raw = self.handles.unbind(stream.id)?;
         self.contexts.forget_stream(Raw(raw));
+        // A later fence is about the work of this stream too. A stream of another context cannot be marked from
+        // here, and a failed one has no work.
+        if let Ok(end) = self.event(raw) {
+            self.contexts.current()?.leave(end);
+        }
         // SAFETY: the stream was in the map and has just been taken out of it.
         unsafe { self.driver.cuStreamDestroy_v2(raw)? };
         Ok(DONE)
@@ -130,22 +137,22 @@ impl Session {
         Ok(DONE)
     }
 
-    /// Everything issued later waits for everything issued before. With the default stream alone that is so
-    /// anyway.
+    /// Everything issued later waits for everything issued before, in every stream, those that are made later
+    /// included.
     pub(super) fn fence(&mut self) -> Handled {
         let streams = self.contexts.current()?.all_streams();
-        if streams.len() < 2 {
-            return Ok(DONE);
-        }
-        let events = streams
+        let mut events = streams
             .iter()
             .map(|stream| self.event(stream.0).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
+        // What comes after the streams' own events is about streams that are gone.
+        events.extend(self.contexts.current()?.leaving());
         for (at, stream) in streams.iter().enumerate() {
             for (_, event) in events.iter().enumerate().filter(|(of, _)| *of != at) {
                 event.hold(stream.0)?;
             }
         }
+        self.contexts.current()?.set_fence(events);
         Ok(DONE)
     }
 }

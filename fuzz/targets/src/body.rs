@@ -25,81 +25,70 @@ use rgpu_proto::wire::{Decode, Encode, Reader};
 /// Reads a body, or does not; what it read must be what it would write.
 pub(crate) type Check = fn(&[u8]);
 
+/// An operation, the name of its body's type, and the check of such a body.
+pub(crate) type Body = (Opcode, &'static str, Check);
+
+macro_rules! bodies {
+    ($($op:expr => $body:ty;)*) => { &[$(($op, stringify!($body), canonical::<$body>)),*] };
+}
+
 /// The bodies that clients send, by operation.
-pub(crate) const CALLS: &[(Opcode, Check)] = &[
-    (Opcode::MODULE_LOAD, canonical::<Load>),
-    (Opcode::MODULE_UPLOAD, canonical::<Upload>),
-    (Opcode::HOST_FUNC_DONE, canonical::<HostFuncDone>),
-    (Opcode::GOODBYE, canonical::<Goodbye>),
-    (Opcode::PING, canonical::<()>),
-    (Opcode::WINDOW, canonical::<Window>),
-    (Opcode::MEMORY_BACK, canonical::<Back>),
-    (Opcode::MEMORY_UNBACK, canonical::<Unback>),
-    (Opcode::FENCE, canonical::<()>),
-    (Opcode::COPY_IN, canonical::<CopyIn>),
-    (Opcode::COPY_OUT, canonical::<CopyOut>),
-    (Opcode::COPY_DEVICE, canonical::<CopyDevice>),
-    (Opcode::FILL, canonical::<Fill>),
-    (Opcode::of("cuCtxCreate_v4"), canonical::<ContextCreate>),
-    (Opcode::of("cuCtxDestroy_v2"), canonical::<ContextRef>),
-    (
-        Opcode::of("cuDevicePrimaryCtxReset_v2"),
-        canonical::<ContextRef>,
-    ),
-    (Opcode::of("cuCtxSynchronize"), canonical::<()>),
-    (
-        Opcode::of("cuStreamCreateWithPriority"),
-        canonical::<StreamCreate>,
-    ),
-    (Opcode::of("cuStreamDestroy_v2"), canonical::<StreamRef>),
-    (Opcode::of("cuStreamQuery"), canonical::<StreamRef>),
-    (Opcode::of("cuStreamSynchronize"), canonical::<StreamRef>),
-    (Opcode::of("cuEventCreate"), canonical::<EventCreate>),
-    (Opcode::of("cuEventDestroy_v2"), canonical::<EventRef>),
-    (Opcode::of("cuEventQuery"), canonical::<EventRef>),
-    (Opcode::of("cuEventSynchronize"), canonical::<EventRef>),
-    (Opcode::of("cuLaunchHostFunc"), canonical::<HostFunc>),
-    (Opcode::of("cuLaunchKernel"), canonical::<Launch>),
-    (Opcode::of("cuModuleGetFunction"), canonical::<GetFunction>),
-    (
-        Opcode::of("cuModuleGetGlobal_v2"),
-        canonical::<ModuleGlobal>,
-    ),
-    (Opcode::of("cuModuleUnload"), canonical::<ModuleUnload>),
-    (Opcode::of("cuLibraryGetKernel"), canonical::<GetKernel>),
-    (Opcode::of("cuLibraryGetModule"), canonical::<LibraryModule>),
-    (Opcode::of("cuLibraryGetGlobal"), canonical::<LibraryGlobal>),
-    (Opcode::of("cuLibraryUnload"), canonical::<LibraryUnload>),
-    (
-        Opcode::of("cuKernelGetFunction"),
-        canonical::<KernelFunction>,
-    ),
-    (Opcode::of("cuMemCreate"), canonical::<PhysicalCreate>),
-    (Opcode::of("cuMemRelease"), canonical::<PhysicalRelease>),
-    (Opcode::of("cuMemMap"), canonical::<PhysicalMap>),
-    (Opcode::of("cuMemUnmap"), canonical::<Unmap>),
-    (Opcode::of("cuMemSetAccess"), canonical::<SetAccess>),
-];
+pub(crate) const CALLS: &[Body] = bodies! {
+    Opcode::MODULE_LOAD => Load;
+    Opcode::MODULE_UPLOAD => Upload;
+    Opcode::HOST_FUNC_DONE => HostFuncDone;
+    Opcode::GOODBYE => Goodbye;
+    Opcode::PING => ();
+    Opcode::WINDOW => Window;
+    Opcode::MEMORY_BACK => Back;
+    Opcode::MEMORY_UNBACK => Unback;
+    Opcode::FENCE => ();
+    Opcode::COPY_IN => CopyIn;
+    Opcode::COPY_OUT => CopyOut;
+    Opcode::COPY_DEVICE => CopyDevice;
+    Opcode::FILL => Fill;
+    Opcode::of("cuCtxCreate_v4") => ContextCreate;
+    Opcode::of("cuCtxDestroy_v2") => ContextRef;
+    Opcode::of("cuDevicePrimaryCtxReset_v2") => ContextRef;
+    Opcode::of("cuCtxSynchronize") => ();
+    Opcode::of("cuStreamCreateWithPriority") => StreamCreate;
+    Opcode::of("cuStreamDestroy_v2") => StreamRef;
+    Opcode::of("cuStreamQuery") => StreamRef;
+    Opcode::of("cuStreamSynchronize") => StreamRef;
+    Opcode::of("cuEventCreate") => EventCreate;
+    Opcode::of("cuEventDestroy_v2") => EventRef;
+    Opcode::of("cuEventQuery") => EventRef;
+    Opcode::of("cuEventSynchronize") => EventRef;
+    Opcode::of("cuLaunchHostFunc") => HostFunc;
+    Opcode::of("cuLaunchKernel") => Launch;
+    Opcode::of("cuModuleGetFunction") => GetFunction;
+    Opcode::of("cuModuleGetGlobal_v2") => ModuleGlobal;
+    Opcode::of("cuModuleUnload") => ModuleUnload;
+    Opcode::of("cuLibraryGetKernel") => GetKernel;
+    Opcode::of("cuLibraryGetModule") => LibraryModule;
+    Opcode::of("cuLibraryGetGlobal") => LibraryGlobal;
+    Opcode::of("cuLibraryUnload") => LibraryUnload;
+    Opcode::of("cuKernelGetFunction") => KernelFunction;
+    Opcode::of("cuMemCreate") => PhysicalCreate;
+    Opcode::of("cuMemRelease") => PhysicalRelease;
+    Opcode::of("cuMemMap") => PhysicalMap;
+    Opcode::of("cuMemUnmap") => Unmap;
+    Opcode::of("cuMemSetAccess") => SetAccess;
+};
 
 /// The bodies that servers send: answers after the reply's head, and what answers nothing.
-pub(crate) const ANSWERS: &[(Opcode, Check)] = &[
-    (Opcode::CREDIT, canonical::<Credit>),
-    (Opcode::OUTPUT, canonical::<Output>),
-    (Opcode::GOODBYE, canonical::<Goodbye>),
-    (Opcode::HOST_FUNC_DUE, canonical::<HostFuncDue>),
-    (Opcode::PING, canonical::<ReplyHead>),
-    (Opcode::WINDOW, canonical::<(ReplyHead, WindowAt)>),
-    (Opcode::MODULE_LOAD, canonical::<(ReplyHead, Loaded)>),
-    (Opcode::MODULE_UPLOAD, canonical::<(ReplyHead, Loaded)>),
-    (
-        Opcode::of("cuModuleGetGlobal_v2"),
-        canonical::<(ReplyHead, Global)>,
-    ),
-    (
-        Opcode::of("cuLibraryGetGlobal"),
-        canonical::<(ReplyHead, Global)>,
-    ),
-];
+pub(crate) const ANSWERS: &[Body] = bodies! {
+    Opcode::CREDIT => Credit;
+    Opcode::OUTPUT => Output;
+    Opcode::GOODBYE => Goodbye;
+    Opcode::HOST_FUNC_DUE => HostFuncDue;
+    Opcode::PING => ReplyHead;
+    Opcode::WINDOW => (ReplyHead, WindowAt);
+    Opcode::MODULE_LOAD => (ReplyHead, Loaded);
+    Opcode::MODULE_UPLOAD => (ReplyHead, Loaded);
+    Opcode::of("cuModuleGetGlobal_v2") => (ReplyHead, Global);
+    Opcode::of("cuLibraryGetGlobal") => (ReplyHead, Global);
+};
 
 /// Two bytes of operation, one whose lowest bit says who sends it (0: the client), then the body.
 pub fn call_body(data: &[u8]) {
@@ -115,7 +104,7 @@ pub fn call_body(data: &[u8]) {
 
 /// Reads the body of a call as a worker does.
 pub(crate) fn call(op: Opcode, body: &[u8]) {
-    if let Some((_, check)) = CALLS.iter().find(|(of, _)| *of == op) {
+    if let Some((.., check)) = CALLS.iter().find(|(of, ..)| *of == op) {
         check(body);
     }
     if let Some(handler) = handlers::<NoDriver>().get(&op.0) {
@@ -128,7 +117,7 @@ pub(crate) fn call(op: Opcode, body: &[u8]) {
 }
 
 fn answer(op: Opcode, body: &[u8]) {
-    if let Some((_, check)) = ANSWERS.iter().find(|(of, _)| *of == op) {
+    if let Some((.., check)) = ANSWERS.iter().find(|(of, ..)| *of == op) {
         check(body);
     }
 }
@@ -154,5 +143,40 @@ impl WorkerSide for NoDriver {
 
     fn symbol(&self, _: u16) -> Option<*const std::ffi::c_void> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows that carry a message, and which, are stated in the specification.
+    #[test]
+    fn the_specification_names_every_body() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocol.md");
+        let page = std::fs::read_to_string(path).expect("docs/protocol.md");
+        for (op, body, _) in CALLS.iter().filter(|(op, ..)| op.0 < Opcode::PROTOCOL) {
+            let row = format!(
+                "| `{}` | {} |",
+                op.name(),
+                if *body == "()" {
+                    "nothing".into()
+                } else {
+                    format!("`{body}`")
+                }
+            );
+            assert!(page.contains(&row), "docs/protocol.md lacks `{row}`");
+        }
+        for (op, body, _) in CALLS.iter().filter(|(op, ..)| op.0 >= Opcode::PROTOCOL) {
+            let line = page
+                .lines()
+                .find(|line| line.contains(&format!("| `{}` |", op.name())));
+            let named =
+                *body == "()" || line.is_some_and(|line| line.contains(&format!("`{body}`")));
+            assert!(
+                named,
+                "docs/protocol.md does not say that {op} carries {body}"
+            );
+        }
     }
 }

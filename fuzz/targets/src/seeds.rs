@@ -722,7 +722,7 @@ mod tests {
     fn every_message_has_a_seed() {
         let seeds = seeds();
         for (sender, table) in [(0, CALLS), (1, ANSWERS)] {
-            for (op, _) in table {
+            for (op, ..) in table {
                 let [low, high] = op.0.to_le_bytes();
                 let head = [low, high, sender];
                 let found = seeds

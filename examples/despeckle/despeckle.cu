@@ -18,12 +18,11 @@
             throw std::runtime_error(std::string(#call) + ": " + cudaGetErrorString(error_));                  \
     } while (0)
 
-constexpr int TILE_X = 32, TILE_Y = 16;
-// A thread works on several pixels of its column, so that a barrier is paid for once for all of them.
-constexpr int BLOCK_Y = 4;
+// A block of TILE x ROWS threads works on a tile of TILE x TILE pixels, several rows for each thread.
+constexpr int TILE = 32, ROWS = 4;
 // What diffuse reads around a tile: one pixel before it, two behind it, since c is needed one pixel further.
-constexpr int HALO_X = TILE_X + 3, HALO_Y = TILE_Y + 3;
-constexpr int REDUCTION = 256;
+constexpr int HALO = TILE + 3;
+constexpr int REDUCTION = 128;
 
 // What a kernel measured of a set of pixels.
 struct Moments {
@@ -77,41 +76,43 @@ __global__ void speckle_scale(const float *image, int width, Region region, Mome
     }
 }
 
-// One step of the diffusion, one block for each tile.
+// A pixel of the image; beyond its edge the pixel at the edge (symmetric boundary).
+__device__ float clamped(const float *image, int x, int y, int width, int height) {
+    return image[min(max(y, 0), height - 1) * width + min(max(x, 0), width - 1)];
+}
+
+// The diffusion coefficient at a place of the tile, from the instantaneous coefficient of variation q (squared) and the
+// speckle scale q0 (squared). Outside the image its value meets a difference of zero and does not matter.
+__device__ float coefficient(const float (*image)[HALO], int x, int y, float q0) {
+    float v = image[y][x], north = image[y - 1][x] - v, south = image[y + 1][x] - v;
+    float west = image[y][x - 1] - v, east = image[y][x + 1] - v;
+    float gradient = (north * north + south * south + west * west + east * east) / (v * v);
+    float laplacian = (north + south + west + east) / v;
+    float denominator = 1 + 0.25f * laplacian;
+    float q = (0.5f * gradient - 0.0625f * laplacian * laplacian) / (denominator * denominator);
+    return fminf(fmaxf(1 / (1 + (q - q0) / (q0 * (1 + q0))), 0.0f), 1.0f);
+}
+
+// One step of the diffusion.
 __global__ void diffuse(const float *in, float *out, int width, int height, const Moments *speckle, float dt) {
-    __shared__ float image[HALO_Y][HALO_X];
-    __shared__ float c[TILE_Y + 1][TILE_X + 1];
-    int x0 = blockIdx.x * TILE_X, y0 = blockIdx.y * TILE_Y, thread = threadIdx.y * TILE_X + threadIdx.x;
-    // Symmetric boundary: the neighbour outside is the pixel at the edge.
-    for (int i = thread; i < HALO_X * HALO_Y; i += TILE_X * BLOCK_Y) {
-        int x = min(max(x0 + i % HALO_X - 1, 0), width - 1), y = min(max(y0 + i / HALO_X - 1, 0), height - 1);
-        image[i / HALO_X][i % HALO_X] = in[y * width + x];
-    }
+    __shared__ float image[HALO][HALO];
+    __shared__ float c[TILE + 1][TILE + 1];
+    int tx = threadIdx.x, ty = threadIdx.y, x0 = blockIdx.x * TILE, y0 = blockIdx.y * TILE;
+    for (int y = ty; y < HALO; y += ROWS)
+        for (int x = tx; x < HALO; x += TILE) image[y][x] = clamped(in, x0 + x - 1, y0 + y - 1, width, height);
     __syncthreads();
 
     float q0 = fmaxf(speckle->variance / (speckle->mean * speckle->mean), 1e-8f);
-    for (int i = thread; i < (TILE_X + 1) * (TILE_Y + 1); i += TILE_X * BLOCK_Y) {
-        int x = i % (TILE_X + 1), y = i / (TILE_X + 1);
-        // Outside the image the coefficient meets a difference of zero, so that its value does not matter.
-        float v = image[y + 1][x + 1];
-        float north = image[y][x + 1] - v, south = image[y + 2][x + 1] - v;
-        float west = image[y + 1][x] - v, east = image[y + 1][x + 2] - v;
-        // The instantaneous coefficient of variation, squared.
-        float gradient = (north * north + south * south + west * west + east * east) / (v * v);
-        float laplacian = (north + south + west + east) / v;
-        float denominator = 1 + 0.25f * laplacian;
-        float q = (0.5f * gradient - 0.0625f * laplacian * laplacian) / (denominator * denominator);
-        c[y][x] = fminf(fmaxf(1 / (1 + (q - q0) / (q0 * (1 + q0))), 0.0f), 1.0f);
-    }
+    for (int y = ty; y <= TILE; y += ROWS)
+        for (int x = tx; x <= TILE; x += TILE) c[y][x] = coefficient(image, x + 1, y + 1, q0);
     __syncthreads();
 
-    int tx = threadIdx.x, x = x0 + tx;
-    if (x >= width) return;
-    for (int ty = threadIdx.y; ty < TILE_Y && y0 + ty < height; ty += BLOCK_Y) {
-        float v = image[ty + 1][tx + 1], here = c[ty][tx];
-        float divergence = c[ty + 1][tx] * (image[ty + 2][tx + 1] - v) + here * (image[ty][tx + 1] - v) +
-                           c[ty][tx + 1] * (image[ty + 1][tx + 2] - v) + here * (image[ty + 1][tx] - v);
-        out[(y0 + ty) * width + x] = v + 0.25f * dt * divergence;
+    for (int y = ty; y < TILE; y += ROWS) {
+        if (x0 + tx >= width || y0 + y >= height) break;
+        float v = image[y + 1][tx + 1], here = c[y][tx];
+        float divergence = c[y + 1][tx] * (image[y + 2][tx + 1] - v) + here * (image[y][tx + 1] - v) +
+                           c[y][tx + 1] * (image[y + 1][tx + 2] - v) + here * (image[y + 1][tx] - v);
+        out[(y0 + y) * width + x0 + tx] = v + 0.25f * dt * divergence;
     }
 }
 
@@ -168,7 +169,7 @@ static void enqueue(Job &job, int f) {
     Marks &mark = job.marks[f];
     const Options &o = job.o;
     int width = job.film.width, height = job.film.height, blocks = (job.pixels + 255) / 256;
-    dim3 grid((width + TILE_X - 1) / TILE_X, (height + TILE_Y - 1) / TILE_Y), block(TILE_X, BLOCK_Y);
+    dim3 grid((width + TILE - 1) / TILE, (height + TILE - 1) / TILE), block(TILE, ROWS);
     size_t offset = f * job.film.frame_size();
     CHECK(cudaEventRecord(mark.begin, lane.stream));
     CHECK(cudaMemcpyAsync(lane.grey, job.in + offset, job.pixels, cudaMemcpyHostToDevice, lane.stream));

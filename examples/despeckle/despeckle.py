@@ -19,7 +19,7 @@ import pydicom
 from PIL import Image, ImageDraw, ImageFont
 
 PROGRAM = Path(os.environ.get("DESPECKLE_PROGRAM", Path(__file__).parent / "despeckle"))
-REGION = 20  # side of the square in which speckle is measured
+REGION = 16  # side of the square in which speckle is measured
 
 
 def read_loop(path):
@@ -54,22 +54,23 @@ def read_pgm(path, shape):
     return raw[:, header:].reshape(shape)
 
 
-def homogeneous_region(frames):
-    """Where grey varies least among the places that echo at all: there the variation is speckle."""
-    mean = frames.astype(np.float64).mean(axis=0)
-    squares = (frames.astype(np.float64) ** 2).mean(axis=0)
-    height, width = mean.shape
-    best, where = math.inf, (width // 2, height // 2)
+def homogeneous_region(frames, dynamic_range):
+    """The square that echoes and whose amplitude varies least, relative to its mean: there the variation is speckle."""
+    grey = frames.astype(np.float64).mean(axis=0)
+    some = frames[:: max(1, len(frames) // 10)].astype(np.float64)
+    amplitude = np.exp(some * (dynamic_range / 20 * math.log(10) / 255))
+    height, width = grey.shape
+    best, where = math.inf, (max(width - REGION, 0) // 2, max(height - REGION, 0) // 2)
     for y in range(0, height - REGION, 4):
         for x in range(0, width - REGION, 4):
             window = (slice(y, y + REGION), slice(x, x + REGION))
-            grey = mean[window].mean()
             # Neither the black around the sector nor what is saturated or written on it.
-            if not 50 <= grey <= 180 or mean[window].min() < 25 or mean[window].max() > 220:
+            if not 40 <= grey[window].mean() <= 180 or grey[window].min() < 20 or grey[window].max() > 220:
                 continue
-            deviation = math.sqrt(max(squares[window].mean() - grey**2, 0))
-            if deviation < best:
-                best, where = deviation, (x, y)
+            part = amplitude[:, window[0], window[1]]
+            variation = float((part.std(axis=(1, 2)) / part.mean(axis=(1, 2))).mean())
+            if variation < best:
+                best, where = variation, (x, y)
     return (*where, min(REGION, width - where[0]), min(REGION, height - where[1]))
 
 
@@ -87,15 +88,15 @@ INK, SOFT, PAPER, ACCENT = "#e8eaed", "#9aa0a6", "#17191c", "#7fc8a9"
 
 
 def contact_sheet(before, after, statistics, title):
-    """Frames over the whole loop, each above its filtered self, and a detail of one at twice the size."""
+    """Frames over the whole loop, each above its filtered self, and a detail of one with what was taken from it."""
     count, height, width = before.shape
     columns = min(4, count)
     chosen = [round(i * (count - 1) / max(columns - 1, 1)) for i in range(columns)]
     margin, gap, head, label = 28, 10, 92, 26
     inner = columns * width + (columns - 1) * gap
     detail_gap = 14
-    detail_width = (inner - detail_gap) // 2
-    crop = (width // 2, round(width / 2 * 0.56))
+    detail_width = (inner - 2 * detail_gap) // 3
+    crop = (width // 3, round(width / 3 * 0.8))
     detail_height = round(detail_width * crop[1] / crop[0])
     rows_height = 2 * (height + label)
     total = (2 * margin + inner, head + rows_height + label + detail_height + 14 + margin + 22)
@@ -125,10 +126,12 @@ def contact_sheet(before, after, statistics, title):
     f = chosen[len(chosen) // 2]
     left, top = busiest(before[f], crop)
     y = head + rows_height
-    for i, (name, frames) in enumerate((("before", before), ("after", after))):
+    taken = np.clip(128 + 4.0 * (before[f].astype(np.float64) - after[f]), 0, 255).astype(np.uint8)
+    details = (("before", before[f], INK), ("after", after[f], ACCENT), ("what was taken away, x 4", taken, SOFT))
+    for i, (name, picture, colour) in enumerate(details):
         x = margin + i * (detail_width + detail_gap)
-        draw.text((x, y + 4), f"frame {f + 1}, detail, {name}", ACCENT if i else INK, font[13])
-        part = Image.fromarray(frames[f]).crop((left, top, left + crop[0], top + crop[1]))
+        draw.text((x, y + 4), f"frame {f + 1}, detail, {name}", colour, font[13])
+        part = Image.fromarray(picture).crop((left, top, left + crop[0], top + crop[1]))
         sheet.paste(part.resize((detail_width, detail_height), Image.Resampling.BICUBIC), (x, y + label))
     foot = "Filter: Y. Yu and S. T. Acton, IEEE Transactions on Image Processing 11 (11), 2002."
     draw.text((margin, total[1] - margin - 6), foot, SOFT, font[13])
@@ -156,7 +159,7 @@ def run(arguments):
     start = time.perf_counter()
     source = Path(arguments.input)
     before = read_loop(source)
-    region = homogeneous_region(before)
+    region = homogeneous_region(before, arguments.dynamic_range)
     timed("read", start)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -190,7 +193,7 @@ def main():
     parser.add_argument("--input", default=os.environ.get("INPUT_FILE_PATH"), help="the DICOM file ($INPUT_FILE_PATH)")
     parser.add_argument("--output", default=os.environ.get("TMP_OUTPUT_DIR"), help="folder for results ($TMP_OUTPUT_DIR)")
     parser.add_argument("--iterations", type=int, default=int(os.environ.get("DESPECKLE_ITERATIONS", 40)))
-    parser.add_argument("--dt", type=float, default=0.05)
+    parser.add_argument("--dt", type=float, default=0.1)
     parser.add_argument("--dynamic-range", type=float, default=40, help="decibels between black and white")
     parser.add_argument("--title", help="headline of the contact sheet")
     parser.add_argument("--split-only", action="store_true", help="only write the frames and the options for the reference")

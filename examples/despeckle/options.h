@@ -15,7 +15,7 @@ struct Region {
 
 struct Options {
     int iterations = 40;
-    float dt = 0.05f;             // the step of time; the scheme is stable up to 1
+    float dt = 0.1f;              // the step of time; the scheme is stable up to 1
     float dynamic_range = 40;     // decibels between grey 0 and grey 255
     Region region = {0, 0, 0, 0};  // a homogeneous part of the image, where q0 is measured; the middle if not given
     int streams = 3;

@@ -188,7 +188,10 @@ fn a_fault_ends_the_kernels_that_run_beside_it() {
     let (spinning, faulting) = (stream(1), stream(1));
     // Nobody will ever set its flag.
     let _endless = Spin::start(module, spinning);
-    assert_eq!(launch(function(module, "wild"), 1, 1, faulting, &mut []), SUCCESS);
+    assert_eq!(
+        launch(function(module, "wild"), 1, 1, faulting, &mut []),
+        SUCCESS
+    );
     assert_eq!(cu!(cuStreamSynchronize(spinning)), ILLEGAL_ADDRESS);
     assert_eq!(cu!(cuCtxSynchronize()), ILLEGAL_ADDRESS);
 }

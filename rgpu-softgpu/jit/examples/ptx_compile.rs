@@ -26,7 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     for path in std::env::args().skip(1) {
         let text = std::fs::read_to_string(&path)?;
         let memory = Nowhere(Cell::new(rgpu_softgpu_exec::abi::DEVICE_WINDOW_BASE));
-        let program = Program::load(&text, &memory)?;
+        let program = match Program::load(&text, &memory) {
+            Ok(program) => program,
+            Err(error) => {
+                println!("{path}: {error}");
+                continue;
+            }
+        };
         for kernel in program.kernels() {
             total += 1;
             let start = Instant::now();

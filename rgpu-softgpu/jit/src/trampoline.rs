@@ -36,8 +36,8 @@ fn signature() -> Signature {
 }
 
 /// Declares it in a module that gets its address from [`address`].
-pub(crate) fn declare(jit: &mut JITModule) -> Result<FuncId, ModuleError> {
-    jit.declare_function(NAME, Linkage::Import, &signature())
+pub(crate) fn declare(jit: &mut JITModule) -> Result<FuncId, Box<ModuleError>> {
+    Ok(jit.declare_function(NAME, Linkage::Import, &signature())?)
 }
 
 /// Code that stays mapped as long as the process.
@@ -56,7 +56,7 @@ pub(crate) fn address(isa: &OwnedTargetIsa) -> Result<*const u8, Error> {
     }
 }
 
-fn compile(isa: &OwnedTargetIsa) -> Result<Forever, ModuleError> {
+fn compile(isa: &OwnedTargetIsa) -> Result<Forever, Box<ModuleError>> {
     let mut builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
     if let Some(row) = libcalls::find(HOST) {
         builder.symbol(HOST, row.address());

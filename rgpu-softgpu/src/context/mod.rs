@@ -9,8 +9,8 @@ mod primary;
 mod stack;
 
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rgpu_proto::handle::{self, Id};
 use rgpu_softgpu_exec::exec::{CancelToken, DEFAULT_HEAP};

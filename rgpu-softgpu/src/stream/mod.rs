@@ -160,10 +160,10 @@ impl Stream {
 
     /// Makes what comes later wait for `tickets`.
     pub(crate) fn after(&self, tickets: &[Arc<Ticket>]) -> Arc<Ticket> {
-        let (ticket, placed) = self
-            .context
-            .order()
-            .place(self.lane, tickets, Box::new(|| ()), true);
+        let (ticket, placed) =
+            self.context
+                .order()
+                .place(self.lane, tickets, Box::new(|| ()), true);
         placed.mark();
         ticket
     }

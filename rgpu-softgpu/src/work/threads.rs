@@ -92,9 +92,8 @@ fn serve(first: Arc<Job>) {
 /// Runs a job and, on the same thread, one of those that waited for it; the rest get threads of their own. A thread of
 /// the program, which waits for a ticket, goes on only with what that ticket is behind.
 pub(super) fn serve_chain(first: Arc<Job>, waiting: Option<&Ticket>) {
-    let goes_on = |job: &Arc<Job>| {
-        waiting.is_none_or(|ticket| job.may_run_anywhere && ticket.is_behind(job))
-    };
+    let goes_on =
+        |job: &Arc<Job>| waiting.is_none_or(|ticket| job.may_run_anywhere && ticket.is_behind(job));
     let mut current = Some(first);
     while let Some(job) = current.take() {
         for ready in job.run() {

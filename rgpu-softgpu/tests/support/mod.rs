@@ -1,9 +1,5 @@
 //! What the tests share: contexts of their own, checks, kernels in PTX.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "not every test needs everything"
-)]
+#![allow(dead_code, unused_imports, reason = "not every test needs everything")]
 
 use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};

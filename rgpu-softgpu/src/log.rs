@@ -6,6 +6,8 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::work::is_ending;
+
 /// The code generator has a line for every instruction: its own logging is not ours.
 const QUIET: &str =
     "cranelift_codegen=warn,cranelift_jit=warn,cranelift_frontend=warn,regalloc2=warn";
@@ -38,21 +40,10 @@ pub(crate) fn absent(name: &'static str) {
     }
 }
 
-/// Something that is gone when the thread ends.
-struct Alive;
-
-impl Drop for Alive {
-    fn drop(&mut self) {}
-}
-
-thread_local! {
-    static ALIVE: Alive = const { Alive };
-}
-
 /// Notes a call and its code; gives the code. At the end of a program calls still come when the thread's own data,
 /// and so the logger's, is gone already.
 pub(crate) fn call(name: &str, code: u32) -> u32 {
-    if tracing::enabled!(tracing::Level::TRACE) && ALIVE.try_with(|_| ()).is_ok() {
+    if tracing::enabled!(tracing::Level::TRACE) && !is_ending() {
         tracing::trace!(name, code);
     }
     code

@@ -141,6 +141,7 @@ impl Stream {
         let (ticket, placed) = self.context.order().place(self.lane, &[], work, true);
         placed.run_here();
         ticket.wait();
+        self.context.flush_output();
         self.context.check()
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::stream::Lane;
 
-pub(crate) use threads::spawn_quiet;
+pub(crate) use threads::{is_ending, spawn_quiet};
 pub(crate) use ticket::Ticket;
 
 /// What to do; must not panic (a panic is caught and logged, and the ticket punched).

@@ -106,6 +106,23 @@ pub(super) fn serve_chain(first: Arc<Job>, waiting: Option<&Ticket>) {
     }
 }
 
+/// Something that is gone when the thread ends.
+struct Alive;
+
+impl Drop for Alive {
+    fn drop(&mut self) {}
+}
+
+thread_local! {
+    static ALIVE: Alive = const { Alive };
+}
+
+/// Whether this thread's own data is being destroyed, or was: programs call the driver even then, from what they
+/// registered with `atexit`. Only what needs no data of the thread may be done.
+pub(crate) fn is_ending() -> bool {
+    ALIVE.try_with(|_| ()).is_err()
+}
+
 /// Starts a thread that takes no signals meant for the program.
 pub(crate) fn spawn_quiet<T: Send + 'static>(
     name: &str,

@@ -39,7 +39,9 @@ impl Ticket {
     /// saves two thread switches, and holds nothing up, since this ticket waits for it anyway.
     pub(crate) fn wait(&self) {
         while !self.is_done() {
-            match threads::take_ready(self.chain) {
+            // Kernels need data of the thread that runs them.
+            let help = !threads::is_ending();
+            match help.then(|| threads::take_ready(self.chain)).flatten() {
                 Some(job) => threads::serve_chain(job, Some(self)),
                 None => self.sleep(),
             }

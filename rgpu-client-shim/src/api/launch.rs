@@ -5,15 +5,18 @@ use std::sync::Arc;
 use rgpu_proto::handle::{Function, Kernel as KernelKind, Module};
 use rgpu_proto::msg::launch::Launch;
 use rgpu_proto::opcode::Opcode;
-use rgpu_proto::wire;
+use rgpu_proto::wire::Encode;
 
 use super::*;
 use crate::client::get as client;
 use crate::session::Origin;
-use crate::shadow::devices::DeviceShadow;
+use crate::shadow::devices::LaunchLimits;
 use crate::shadow::modules::Kernel;
 
 const LAUNCH: Opcode = Opcode::of("cuLaunchKernel");
+
+/// Room for a [`Launch`] on the wire, so that its body is allocated once.
+const HEAD_ROOM: usize = 64;
 
 /// How a launch is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,48 +27,38 @@ struct Layout {
     cooperative: bool,
 }
 
-// `CUdevice_attribute` numbers of the limits of a launch.
-const MAX_THREADS: u32 = 1;
-const MAX_BLOCK: [u32; 3] = [2, 3, 4];
-const MAX_GRID: [u32; 3] = [5, 6, 7];
-const MULTIPROCESSORS: u32 = 16;
-const COOPERATIVE_LAUNCH: u32 = 95;
-const MAX_SHARED: u32 = 8;
-const MAX_SHARED_OPTIN: u32 = 97;
-
 /// `cudaErrorInvalidConfiguration`. NVIDIA's runtime gives the driver's codes on unchanged and documents this one
 /// for the kernels that it launches; for functions the driver documents `CUDA_ERROR_INVALID_VALUE`.
 const INVALID_CONFIGURATION: Status = Status(9);
 
 /// Refuses a launch that no device of this kind could carry out; a bad shape with `bad_shape`.
-fn check(layout: &Layout, kernel: &Kernel, device: &DeviceShadow, bad_shape: Status) -> Result {
-    let limit = |attribute, least: u32| device.attribute_or(attribute, least as i32) as u32;
-    let inside = |size: [u32; 3], limits: [u32; 3]| {
+fn check(layout: &Layout, kernel: &Kernel, limits: &LaunchLimits, bad_shape: Status) -> Result {
+    let inside = |size: [u32; 3], most: [u32; 3]| {
         size.iter()
-            .zip(limits)
-            .all(|(size, attribute)| (1..=limit(attribute, 64)).contains(size))
+            .zip(most)
+            .all(|(size, most)| (1..=most).contains(size))
     };
     let threads = layout
         .block
         .iter()
         .map(|side| u64::from(*side))
         .product::<u64>();
-    if !inside(layout.grid, MAX_GRID)
-        || !inside(layout.block, MAX_BLOCK)
-        || threads > u64::from(limit(MAX_THREADS, 1024))
+    if !inside(layout.grid, limits.grid)
+        || !inside(layout.block, limits.block)
+        || threads > u64::from(limits.threads)
     {
         return Err(bad_shape);
     }
     if threads > kernel.max_threads.max(0) as u64 {
         return Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES);
     }
-    let usual = limit(MAX_SHARED, 48 << 10).saturating_sub(kernel.shared as u32);
+    let usual = limits.shared.saturating_sub(kernel.shared as u32);
     let most = usual.max(kernel.max_dynamic_shared() as u32);
     let total = u64::from(layout.shared) + kernel.shared as u64;
-    if layout.shared > most || total > u64::from(limit(MAX_SHARED_OPTIN, 48 << 10)) {
+    if layout.shared > most || total > u64::from(limits.shared_optin) {
         return Err(INVALID);
     }
-    if layout.cooperative && device.attribute_or(COOPERATIVE_LAUNCH, 0) == 0 {
+    if layout.cooperative && !limits.cooperative {
         return Err(Status::ERROR_NOT_SUPPORTED);
     }
     Ok(())
@@ -76,13 +69,13 @@ fn check_resident(
     client: &'static Client,
     f: *mut c_void,
     layout: &Layout,
-    device: &DeviceShadow,
+    limits: &LaunchLimits,
 ) -> Result {
     let threads = layout.block.iter().product::<u32>() as i32;
     let mut fit = 0;
     // SAFETY: `fit` is live.
     unsafe { max_active_blocks(client, &raw mut fit, f, threads, layout.shared as usize, 0)? };
-    let fit = fit.max(0) as u64 * device.attribute_or(MULTIPROCESSORS, 1) as u64;
+    let fit = fit.max(0) as u64 * u64::from(limits.multiprocessors);
     let blocks = layout
         .grid
         .iter()
@@ -94,22 +87,28 @@ fn check_resident(
     Ok(())
 }
 
-/// Packs the parameters as the kernel wants them.
+/// Appends the parameters, packed as the kernel wants them.
 ///
 /// # Safety
 /// `params` and `extra` are what the application passed to a launch of `kernel`.
-unsafe fn pack(kernel: &Kernel, params: *mut c_void, extra: *mut c_void) -> Result<Vec<u8>> {
+unsafe fn pack(
+    kernel: &Kernel,
+    params: *mut c_void,
+    extra: *mut c_void,
+    body: &mut Vec<u8>,
+) -> Result {
     if !params.is_null() && !extra.is_null() {
         return Err(INVALID);
     }
-    let mut packed = vec![0; kernel.params_size];
     if kernel.params.is_empty() {
-        return Ok(packed);
+        return Ok(());
     }
+    let start = body.len();
+    body.resize(start + kernel.params_size, 0);
+    let packed = &mut body[start..];
     if params.is_null() {
         // SAFETY: the caller's promise.
-        unsafe { copy_extra(extra, &mut packed)? };
-        return Ok(packed);
+        return unsafe { copy_extra(extra, packed) };
     }
     for (at, (offset, size)) in kernel.params.iter().enumerate() {
         // SAFETY: the application passed a pointer for each parameter.
@@ -120,7 +119,7 @@ unsafe fn pack(kernel: &Kernel, params: *mut c_void, extra: *mut c_void) -> Resu
         // SAFETY: the pointer is to a parameter of this size; `packed` ends after the last parameter.
         unsafe { std::ptr::copy_nonoverlapping(value, packed.as_mut_ptr().add(*offset), *size) };
     }
-    Ok(packed)
+    Ok(())
 }
 
 /// Reads a parameter buffer out of a launch's `extra` options.
@@ -197,19 +196,19 @@ unsafe fn launch(
     let context = client.working_context()?;
     let (function, kernel, known) = target(client, f)?;
     let stream = stream(client, h_stream)?;
-    let device = client.device(client.contexts.hold().get(context)?.device as i32)?;
+    let device = client.contexts.hold().get(context)?.device;
+    let limits = &client.device(device as i32)?.limits;
     let bad_shape = if kernel == 0 {
         INVALID
     } else {
         INVALID_CONFIGURATION
     };
-    check(&layout, &known, device, bad_shape)?;
+    check(&layout, &known, limits, bad_shape)?;
     if layout.cooperative {
-        check_resident(client, f, &layout, device)?;
+        check_resident(client, f, &layout, limits)?;
     }
-    // SAFETY: the caller's promise.
-    let params = unsafe { pack(&known, params, extra)? };
-    let head = wire::to_bytes(&Launch {
+    let mut body = Vec::with_capacity(HEAD_ROOM + known.params_size);
+    Launch {
         function: Id::<Function>::new(function),
         kernel: Id::<KernelKind>::new(kernel),
         grid: layout.grid,
@@ -217,10 +216,13 @@ unsafe fn launch(
         shared: layout.shared,
         stream: Id::new(stream),
         cooperative: layout.cooperative,
-    });
+    }
+    .encode(&mut body);
+    // SAFETY: the caller's promise.
+    unsafe { pack(&known, params, extra, &mut body)? };
     client
         .session
-        .post_bytes(LAUNCH, Origin::within(context), &[&head, &params])
+        .post_bytes(LAUNCH, Origin::within(context), &[&body])
 }
 
 #[expect(clippy::too_many_arguments, reason = "the C API has them")]
@@ -413,4 +415,133 @@ pub(crate) unsafe fn cuFuncSetSharedMemConfig(hfunc: *mut c_void, config: u32) -
     target(client()?, hfunc)?;
     // Devices since compute capability 5.0 have one bank size and ignore this.
     if config > 2 { Err(INVALID) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rgpu_proto::hello::Device;
+    use rgpu_proto::msg::module::KernelInfo;
+
+    use super::*;
+    use crate::shadow::devices::DeviceShadow;
+    use crate::shadow::modules::Image;
+
+    fn kernel() -> Arc<Kernel> {
+        let info = KernelInfo {
+            name: "k".into(),
+            params: vec![(0, 8), (8, 4), (16, 8)],
+            // At most 256 threads, 1 KiB of static shared memory.
+            attributes: vec![(0, 256), (1, 1024), (8, 47 << 10)],
+        };
+        Arc::clone(&Image::new(1, &[info]).unwrap().kernels[0])
+    }
+
+    fn limits() -> LaunchLimits {
+        let device = Device {
+            name: String::new(),
+            uuid: [0; 16],
+            total_memory: 1,
+            pci_bus_id: String::new(),
+            attributes: vec![(95, 1), (97, 99 << 10), (16, 4)],
+        };
+        DeviceShadow::new(&device, 1).limits
+    }
+
+    fn layout(grid: [u32; 3], block: [u32; 3], shared: u32) -> Layout {
+        Layout {
+            grid,
+            block,
+            shared,
+            cooperative: false,
+        }
+    }
+
+    #[test]
+    fn impossible_launches_are_refused_with_their_code() {
+        let (kernel, limits) = (kernel(), limits());
+        let try_launch = |layout: Layout| check(&layout, &kernel, &limits, INVALID_CONFIGURATION);
+        assert_eq!(try_launch(layout([1, 1, 1], [256, 1, 1], 47 << 10)), Ok(()));
+        for (grid, block) in [
+            ([0, 1, 1], [1, 1, 1]),
+            ([1, 1, 1], [0, 1, 1]),
+            ([1, 65_536, 1], [1, 1, 1]),
+            ([1, 1, 1], [1, 1, 65]),
+            ([1, 1, 1], [32, 32, 2]),
+        ] {
+            assert_eq!(
+                try_launch(layout(grid, block, 0)),
+                Err(INVALID_CONFIGURATION)
+            );
+        }
+        assert_eq!(
+            try_launch(layout([1, 1, 1], [257, 1, 1], 0)),
+            Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES)
+        );
+        assert_eq!(
+            try_launch(layout([1, 1, 1], [1, 1, 1], 48 << 10)),
+            Err(INVALID)
+        );
+        let together = Layout {
+            cooperative: true,
+            ..layout([1, 1, 1], [1, 1, 1], 0)
+        };
+        assert_eq!(try_launch(together), Ok(()));
+        let alone = LaunchLimits {
+            cooperative: false,
+            ..limits
+        };
+        let refused = check(&together, &kernel, &alone, INVALID);
+        assert_eq!(refused, Err(Status::ERROR_NOT_SUPPORTED));
+    }
+
+    #[test]
+    fn parameters_are_packed_from_pointers_or_a_buffer() {
+        let kernel = kernel();
+        let (mut a, mut b, mut c) = (1_u64, 2_u32, 3_u64);
+        let mut pointers = [
+            (&raw mut a).cast(),
+            (&raw mut b).cast(),
+            (&raw mut c).cast::<c_void>(),
+        ];
+        let expected = [
+            &[9, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0][..],
+            &[3, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat();
+        let mut body = vec![9];
+        let null = std::ptr::null_mut();
+        // SAFETY: there is a pointer for each parameter.
+        unsafe { pack(&kernel, pointers.as_mut_ptr().cast(), null, &mut body).unwrap() };
+        assert_eq!(body, expected);
+
+        let mut size = 24_usize;
+        let buffer = expected[1..].to_vec();
+        let mut extra = [1, buffer.as_ptr() as usize, 2, &raw mut size as usize, 0];
+        let mut body = vec![9];
+        // SAFETY: the list names a buffer and its size, and ends.
+        unsafe { pack(&kernel, null, extra.as_mut_ptr().cast(), &mut body).unwrap() };
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn parameters_that_are_missing_are_refused() {
+        let kernel = kernel();
+        let null = std::ptr::null_mut();
+        let mut size = 8_usize;
+        let buffer = [0_u8; 8];
+        let mut short = [1, buffer.as_ptr() as usize, 2, &raw mut size as usize, 0];
+        let mut odd = [7_usize, 7, 0];
+        let mut pointers = [null; 3];
+        for (params, extra) in [
+            (null, null),
+            (null, short.as_mut_ptr().cast()),
+            (null, odd.as_mut_ptr().cast()),
+            (pointers.as_mut_ptr().cast(), null),
+            (pointers.as_mut_ptr().cast(), short.as_mut_ptr().cast()),
+        ] {
+            // SAFETY: pointers and lists are complete, if wrong.
+            let refused = unsafe { pack(&kernel, params, extra, &mut Vec::new()) };
+            assert_eq!(refused, Err(INVALID));
+        }
+    }
 }

@@ -97,6 +97,8 @@ impl JitOptions {
                 std::ptr::copy_nonoverlapping(log.as_ptr(), at as *mut u8, used);
                 (at as *mut u8).add(used).write(0);
             }
+            // The terminating NUL counts, as it does in NVIDIA's driver.
+            used += usize::from(used > 0);
         }
         // SAFETY: the sizes are stored where they were read; the information log stays empty.
         unsafe {

@@ -39,6 +39,45 @@ const NOT_REMOTE: &[u32] = &[
     132, // MULTICAST_SUPPORTED
 ];
 
+/// What a launch on a device may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LaunchLimits {
+    /// Blocks in each direction.
+    pub(crate) grid: [u32; 3],
+    /// Threads of a block in each direction.
+    pub(crate) block: [u32; 3],
+    /// Threads of a block.
+    pub(crate) threads: u32,
+    /// Bytes of shared memory of a block.
+    pub(crate) shared: u32,
+    /// The same for kernels that asked for more.
+    pub(crate) shared_optin: u32,
+    /// Whether blocks may wait for each other.
+    pub(crate) cooperative: bool,
+    /// Multiprocessors.
+    pub(crate) multiprocessors: u32,
+}
+
+impl LaunchLimits {
+    /// From attributes by their `CUdevice_attribute` numbers; what is unknown is as on every device since compute
+    /// capability 5.0.
+    fn new(attributes: &BTreeMap<u32, i32>) -> Self {
+        let of = |which, otherwise| {
+            let value = attributes.get(&which).copied().unwrap_or(otherwise);
+            u32::try_from(value).unwrap_or(0)
+        };
+        Self {
+            grid: [of(5, i32::MAX), of(6, 65_535), of(7, 65_535)],
+            block: [of(2, 1024), of(3, 1024), of(4, 64)],
+            threads: of(1, 1024),
+            shared: of(8, 48 << 10),
+            shared_optin: of(97, 48 << 10),
+            cooperative: of(95, 0) != 0,
+            multiprocessors: of(16, 1),
+        }
+    }
+}
+
 /// A device of the session.
 #[derive(Debug, Clone)]
 pub(crate) struct DeviceShadow {
@@ -50,6 +89,8 @@ pub(crate) struct DeviceShadow {
     pub(crate) bus: String,
     /// Bytes that this process may use.
     pub(crate) memory: u64,
+    /// What a launch may ask for.
+    pub(crate) limits: LaunchLimits,
     attributes: BTreeMap<u32, i32>,
 }
 
@@ -67,6 +108,7 @@ impl DeviceShadow {
             uuid: device.uuid,
             bus: device.pci_bus_id.clone(),
             memory: lease,
+            limits: LaunchLimits::new(&attributes),
             attributes,
         }
     }

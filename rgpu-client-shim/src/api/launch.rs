@@ -526,7 +526,7 @@ mod tests {
     #[test]
     fn parameters_that_are_missing_are_refused() {
         let kernel = kernel();
-        let null = std::ptr::null_mut();
+        let null: *mut c_void = std::ptr::null_mut();
         let mut size = 8_usize;
         let buffer = [0_u8; 8];
         let mut short = [1, buffer.as_ptr() as usize, 2, &raw mut size as usize, 0];

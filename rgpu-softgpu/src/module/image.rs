@@ -9,6 +9,7 @@ use rgpu_fatbin::{Capability, Fatbin};
 use rgpu_ptx::ErrorKind;
 
 use super::Signature;
+use super::link::link;
 use crate::device::CAPABILITY;
 use crate::status::{Result, Status};
 
@@ -105,14 +106,17 @@ impl Image {
         if let Some(entry) = main.select_ptx(device) {
             return Self::parse(entry.ptx()?);
         }
-        // A program of relocatable device code: its parts are what could be linked.
-        match prelinked {
-            [] => Err(rgpu_fatbin::Error::NoImage(device).into()),
-            [only] => Self::of_containers(only, &[]),
-            _ => Err(no_binary(
-                "relocatable device code of several source files cannot be linked",
-            )),
+        // A program of relocatable device code: its parts are linked here. Parts without PTX are NVIDIA's own.
+        let mut texts = Vec::new();
+        for part in prelinked {
+            for entry in Fatbin::parse(part)?.select_all_ptx(device) {
+                texts.push(entry.ptx()?);
+            }
         }
+        if texts.is_empty() {
+            return Err(rgpu_fatbin::Error::NoImage(device).into());
+        }
+        Self::parse(link(texts)?)
     }
 
     /// Text that a program hands over may be its own: it learns at once what is wrong with it. What comes in a
@@ -170,7 +174,7 @@ fn no_binary(message: &str) -> Refusal {
 }
 
 /// The number in `sm_80`, `sm_90a` or `sm_80, texmode_independent`.
-fn target_arch(target: &str) -> Option<u32> {
+pub(super) fn target_arch(target: &str) -> Option<u32> {
     let number = target.trim().strip_prefix("sm_")?;
     let digits = number.bytes().take_while(u8::is_ascii_digit).count();
     number[..digits].parse().ok()

@@ -10,6 +10,7 @@ mod function;
 mod image;
 mod jit_log;
 mod library;
+mod link;
 mod load;
 
 pub(crate) use function::{

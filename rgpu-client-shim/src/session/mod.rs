@@ -256,8 +256,7 @@ impl Session {
         self.answer(seq)
     }
 
-    /// Sends a call, then its data in chunks as credit allows. Nothing else may come in between, so that the
-    /// outbox stays locked; the server gives credit for what it has taken off the wire, whatever else goes on.
+    /// Sends a call, then its data in chunks as credit allows. Frames of other threads may come in between.
     fn send_bulk(
         &'static self,
         op: Opcode,
@@ -272,16 +271,12 @@ impl Session {
         if let Some(pending) = pending {
             self.inbox.expect(seq, pending);
         }
+        drop(outbox);
         let mut scratch = Vec::new();
         let mut offset = 0;
         while offset < source.len() {
             let len = (source.len() - offset).min(MAX_CHUNK);
-            if !self.inbox.spend(len as u64) {
-                // All that the server is to give credit for has to be on its way.
-                let sent = outbox.flush();
-                self.lost_unless(sent)?;
-                self.wait_for(|state| state.spend(len as u64).then_some(()))?;
-            }
+            self.spend_credit(len as u64)?;
             // SAFETY: the application (or our caller) lends these rows until the call returns.
             let chunk = unsafe { source.gather(offset, len, &mut scratch) };
             offset += len;
@@ -294,10 +289,21 @@ impl Session {
                 re: seq,
                 ..self.frame(Opcode::DATA, flags, origin)
             };
-            let sent = outbox.send(frame, &chunk);
+            let sent = self.outbox.hold().send(frame, &chunk);
             self.lost_unless(sent)?;
         }
         Ok(seq)
+    }
+
+    /// Waits until `bytes` may be sent, and counts them. Nothing is locked meanwhile: the stream may have to call
+    /// a host function first, whose end another thread tells the server.
+    fn spend_credit(&'static self, bytes: u64) -> Result<(), Status> {
+        if self.inbox.spend(bytes) {
+            return Ok(());
+        }
+        // All that the server is to give credit for has to be on its way.
+        self.flush()?;
+        self.wait_for(|state| state.spend(bytes).then_some(()))
     }
 
     fn send_waiting(

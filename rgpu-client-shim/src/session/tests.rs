@@ -321,6 +321,34 @@ fn bulk_data_waits_for_credit() {
 }
 
 #[test]
+fn a_transfer_that_waits_for_credit_holds_nobody_up() {
+    let (session, mut server) = connected(MAX_CHUNK as u64);
+    let sender = thread::spawn(move || {
+        let bytes = vec![7_u8; 2 * MAX_CHUNK];
+        let body = CopyIn {
+            dst: Pitched::linear(0x1000),
+            extent: Extent::linear(bytes.len() as u64),
+            stream: Id::new(20),
+        };
+        session.copy_in(&body, HostBox::linear(bytes.as_ptr() as usize, bytes.len()))
+    });
+    let (call, _) = server.next();
+    assert_eq!(server.next().0.re, call.seq);
+    let other = thread::spawn(move || session.call(SYNC, &0_u32));
+    let (sync, _) = server.next();
+    assert_eq!(sync.op, SYNC);
+    server.reply(&sync, 0, 0, &[]);
+    assert!(other.join().unwrap().is_ok());
+    let credit = wire::to_bytes(&Credit {
+        bytes: MAX_CHUNK as u64,
+    });
+    server.send(Opcode::CREDIT, Flags::default(), 0, &credit);
+    let (last, _) = server.next();
+    assert!(last.re == call.seq && last.flags.has(Flags::LAST));
+    assert_eq!(sender.join().unwrap(), Ok(()));
+}
+
+#[test]
 fn small_data_travels_inside_its_call() {
     let (session, mut server) = connected(0);
     let bytes = vec![1_u8; INLINE_DATA];

@@ -58,20 +58,33 @@ macro_rules! entries {
 
 rgpu_proto::driver_rows!(entries);
 
+/// The families with functions whose null stream is a default stream.
+macro_rules! per_thread_rows {
+    ($then:ident) => {
+        rgpu_proto::driver_memory_rows!($then);
+        rgpu_proto::driver_vmm_rows!($then);
+        rgpu_proto::driver_pool_rows!($then);
+        rgpu_proto::driver_stream_rows!($then);
+        rgpu_proto::driver_event_rows!($then);
+        rgpu_proto::driver_launch_rows!($then);
+        rgpu_proto::driver_graph_rows!($then);
+        rgpu_proto::driver_interop_rows!($then);
+    };
+}
+
 /// The same functions with the calling thread's default stream.
 mod per_thread {
     use super::*;
 
-    macro_rules! entry {
-        (absent $name:ident $params:tt) => {};
-        ($class:ident $name:ident ($($param:ident : $kind:ty),*)) => {
+    macro_rules! entries {
+        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
             pub(super) mod $name {
                 use super::*;
 
                 #[unsafe(export_name = concat!(stringify!($name), "_ptsz"))]
                 pub(in super::super) unsafe extern "C" fn ptsz($($param: <$kind as Kind>::C),*) -> u32 {
                     // SAFETY: the caller keeps the contract of the C function.
-                    guard(|| with_per_thread_default(|| unsafe { api::$name($($param),*) }))
+                    with_per_thread_default(|| unsafe { crate::entry::$name($($param),*) })
                 }
 
                 #[unsafe(export_name = concat!(stringify!($name), "_ptds"))]
@@ -80,20 +93,10 @@ mod per_thread {
                     unsafe { ptsz($($param),*) }
                 }
             }
-        };
+        )*};
     }
 
-    macro_rules! entries {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
-            $(entry!($class $name $params);)*
-        };
-    }
-
-    rgpu_proto::driver_memory_rows!(entries);
-    rgpu_proto::driver_pool_rows!(entries);
-    rgpu_proto::driver_stream_rows!(entries);
-    rgpu_proto::driver_event_rows!(entries);
-    rgpu_proto::driver_launch_rows!(entries);
+    per_thread_rows!(entries);
 }
 
 /// Addresses of a function: as named, and with the thread's own default stream if it has such a form.
@@ -117,10 +120,7 @@ pub(crate) fn address(symbol: &str) -> Option<*const c_void> {
         .or_else(|| symbol.strip_suffix("_ptsz"));
     match base {
         None => table.get(symbol).map(|found| found.plain),
-        // What is not supported is so in every form.
-        Some(base) => table
-            .get(base)
-            .map(|found| found.per_thread.unwrap_or(found.plain)),
+        Some(base) => table.get(base).and_then(|found| found.per_thread),
     }
 }
 
@@ -138,21 +138,13 @@ fn table() -> HashMap<&'static str, Addresses> {
     rgpu_proto::driver_rows!(plain);
 
     macro_rules! own {
-        (absent $name:ident) => {};
-        ($class:ident $name:ident) => {
-            if let Some(found) = table.get_mut(stringify!($name)) {
+        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+            $(if let Some(found) = table.get_mut(stringify!($name)) {
                 found.per_thread = Some(per_thread::$name::ptsz as *const c_void);
-            }
+            })*
         };
     }
-    macro_rules! per_thread {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => { $(own!($class $name);)* };
-    }
-    rgpu_proto::driver_memory_rows!(per_thread);
-    rgpu_proto::driver_pool_rows!(per_thread);
-    rgpu_proto::driver_stream_rows!(per_thread);
-    rgpu_proto::driver_event_rows!(per_thread);
-    rgpu_proto::driver_launch_rows!(per_thread);
+    per_thread_rows!(own);
     table
 }
 
@@ -173,6 +165,15 @@ mod tests {
         let plain = address("cuMemcpyHtoD_v2").unwrap();
         let own = address("cuMemcpyHtoD_v2_ptds").unwrap();
         assert_ne!(plain, own);
-        assert_eq!(address("cuGraphLaunch_ptsz"), address("cuGraphLaunch"));
+        let symbols = rgpu_driver_abi::proc_address::symbols();
+        let forms = symbols.map(|(_, symbol)| symbol).filter(|symbol| {
+            let base = symbol
+                .strip_suffix("_ptds")
+                .or_else(|| symbol.strip_suffix("_ptsz"));
+            base.is_some_and(|base| address(base).is_some())
+        });
+        for form in forms {
+            assert!(address(form).is_some(), "{form}");
+        }
     }
 }

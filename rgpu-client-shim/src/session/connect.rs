@@ -3,11 +3,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use rgpu_proto::handle::FIRST_MINTED;
 use rgpu_proto::hello::{
     self, ClientHello, HelloKind, Intent, OLDEST_VERSION, PREAMBLE_LEN, Preamble, Refusal,
     RefusalCode, ServerHello, VERSION,
 };
 use rgpu_proto::limits::MAX_TEXT;
+use rgpu_proto::msg::PRIMARY_CONTEXT;
 use rgpu_proto::wire;
 use rgpu_transport::{Connection, Receiver, Url};
 
@@ -17,6 +19,9 @@ const CONNECT: Duration = Duration::from_millis(2500);
 
 /// A server that asks for patience is starting a worker: as long as it gives the worker itself.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Devices of a session: the ids of their primary contexts come before those that a client mints.
+const MOST_DEVICES: usize = (FIRST_MINTED - PRIMARY_CONTEXT) as usize;
 
 /// Connects to the server at `address` and asks for `memory` bytes of a GPU. The error is for people.
 pub(crate) fn open(address: &str, memory: u64) -> Result<(Connection, ServerHello), String> {
@@ -140,8 +145,10 @@ fn read_answer(kind: HelloKind, body: &[u8], words: &ClientHello) -> Result<Serv
 fn check(server: &ServerHello) -> Result<(), String> {
     let granularity = server.granularity;
     let end = server.window_base.checked_add(server.window_size);
-    if server.devices.is_empty() {
-        return Err("the server has no GPU".into());
+    match server.devices.len() {
+        0 => return Err("the server has no GPU".into()),
+        1..=MOST_DEVICES => {}
+        more => return Err(format!("the server offers {more} GPUs at once")),
     }
     if server.version < OLDEST_VERSION || server.version > VERSION {
         return Err(format!(

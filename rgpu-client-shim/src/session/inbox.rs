@@ -78,6 +78,8 @@ impl Pending {
 pub(super) struct State {
     /// The receiving end; `None` while somebody reads.
     reader: Option<Reader>,
+    /// Somebody reads, perhaps into memory of a thread that waits.
+    reading: bool,
     pending: HashMap<u64, Pending>,
     /// Threads asleep.
     asleep: usize,
@@ -111,6 +113,13 @@ pub(super) struct Inbox {
 }
 
 impl State {
+    /// The receiving end, to read from it; `None` where somebody else does, or the session is over.
+    fn take_reader(&mut self) -> Option<Reader> {
+        let reader = self.reader.take_if(|_| !self.dead)?;
+        self.reading = true;
+        Some(reader)
+    }
+
     /// Takes `bytes` of credit, if there is so much.
     pub(super) fn spend(&mut self, bytes: u64) -> bool {
         let enough = self.credit >= bytes;
@@ -139,6 +148,7 @@ impl Inbox {
         Self {
             state: Mutex::new(State {
                 reader: Some(reader),
+                reading: false,
                 pending: HashMap::new(),
                 asleep: 0,
                 detached: 0,
@@ -296,10 +306,11 @@ impl Session {
             if let Some(found) = ready(&mut state) {
                 return Ok(found);
             }
-            if state.dead {
+            // Whoever still reads may be writing to this thread's memory: it must not be given back before.
+            if state.dead && !state.reading {
                 return Err(LOST);
             }
-            if let Some(reader) = state.reader.take() {
+            if let Some(reader) = state.take_reader() {
                 drop(state);
                 self.lead(reader, None);
                 state = self.inbox.state.hold();
@@ -330,7 +341,7 @@ impl Session {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             alone = state.asleep == 0;
-            match state.reader.take_if(|_| alone) {
+            match if alone { state.take_reader() } else { None } {
                 Some(reader) => {
                     drop(state);
                     self.lead(reader, Some(patience));
@@ -356,15 +367,18 @@ impl Session {
             }
             self.read_frame(&mut reader)
         }));
+        let mut state = self.inbox.state.hold();
+        state.reading = false;
+        if matches!(read, Ok(Ok(()))) {
+            state.reader = Some(reader);
+        }
+        let asleep = state.asleep > 0;
+        drop(state);
+        if asleep {
+            self.inbox.changed.notify_all();
+        }
         match read {
-            Ok(Ok(())) => {
-                let mut state = self.inbox.state.hold();
-                state.reader = Some(reader);
-                if state.asleep > 0 {
-                    drop(state);
-                    self.inbox.changed.notify_all();
-                }
-            }
+            Ok(Ok(())) => {}
             Ok(Err(reason)) => self.lose(&reason),
             Err(_) => self.lose("an internal error while reading"),
         }

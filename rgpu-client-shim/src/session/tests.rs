@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::thread;
 
+use proptest::prelude::*;
 use rgpu_proto::frame::{HEADER_LEN, Header};
 use rgpu_proto::handle::{Id, Stream};
 use rgpu_proto::limits::{INLINE_DATA, MAX_CHUNK};
@@ -416,4 +417,35 @@ fn the_end_of_the_program_is_announced() {
     assert_eq!(server.next().0.op, RECORD);
     assert_eq!(server.next().0.op, Opcode::GOODBYE);
     assert!(session.call(SYNC, &0_u32).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever a server sends, a call returns, and nothing panics (a panic while reading is caught, and logged
+    /// as an internal error).
+    #[test]
+    fn no_bytes_of_a_server_hang_or_break_a_call(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        headers in prop::collection::vec((0_u32..80, 0_usize..20, 0_u16..16, 0_u64..4), 0..4),
+    ) {
+        let (session, mut server) = connected(0);
+        let mut room = [0_u8; 64];
+        let place = target(&mut room);
+        let caller = thread::spawn(move || session.copy_out(&out_of(64), place, 20, true));
+        server.next();
+        for (len, op, flags, re) in headers {
+            let op = [Opcode::COPY_OUT, Opcode::DATA, Opcode::CREDIT, Opcode::GOODBYE, SYNC][op % 5];
+            let body: Vec<u8> = bytes.iter().copied().cycle().take(len as usize).collect();
+            let seq = server.numbers.next();
+            let header = Header { len: body.len() as u32, op, flags: Flags(flags), seq, re, ctx: 0, lane: 0 };
+            // The client may have left already.
+            let _ = server.connection.send(&[IoSlice::new(&header.to_bytes()), IoSlice::new(&body)]);
+        }
+        let _ = server.connection.send(&[IoSlice::new(&bytes)]);
+        drop(server);
+        let _ = caller.join().expect("no panic");
+        // The buffer is this test's, and the call that fills it is over.
+        let _ = room;
+    }
 }

@@ -408,6 +408,8 @@ fn mov_element(instr: &Instr, ty: ScalarType, count: usize) -> Result<ScalarType
 /// The elements of a memory operand, `None` without `.vN`.
 fn elements<'a>(instr: &Instr, operand: &'a Operand) -> Result<Option<&'a [Operand]>, String> {
     match (instr.mods.vec, operand) {
+        // `{a}` stands for `a`; NCCL is written so.
+        (None, Operand::Vec(list)) if list.len() == 1 => Ok(Some(list)),
         (None, Operand::Vec(_)) => Err("a vector needs `.vN`".to_owned()),
         (None, _) => Ok(None),
         (Some(width), Operand::Vec(list)) if list.len() == width.lanes() => Ok(Some(list)),

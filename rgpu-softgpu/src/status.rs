@@ -28,6 +28,9 @@ pub(crate) fn of_memory(error: MemoryError) -> Status {
             tracing::debug!(why, "refused");
             Status::ERROR_INVALID_VALUE
         }
+        MemoryError::Os(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+            Status::ERROR_OUT_OF_MEMORY
+        }
         MemoryError::Os(error) => {
             tracing::error!(%error, "the operating system refused device memory");
             Status::ERROR_OPERATING_SYSTEM

@@ -45,19 +45,20 @@ impl Primary {
 
     /// Counts one user less; the last one ends the context.
     pub(crate) fn release(&self) -> Result {
-        let mut users = self.users();
-        match *users {
-            0 => return Err(Status::ERROR_INVALID_CONTEXT),
-            1 => self.end(),
-            _ => {}
+        let left = {
+            let mut users = self.users();
+            *users = users.checked_sub(1).ok_or(Status::ERROR_INVALID_CONTEXT)?;
+            *users
+        };
+        // Not under the lock: what is attached to the context has destructors, which may call us.
+        if left == 0 {
+            self.end();
         }
-        *users -= 1;
         Ok(())
     }
 
     /// Ends the context whoever uses it; those that retained it still have to release it.
     pub(crate) fn reset(&self) {
-        let _users = self.users();
         if self.is_active() {
             self.end();
         }

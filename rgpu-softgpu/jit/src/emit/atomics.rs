@@ -1,4 +1,4 @@
-//! `atom` and `red`. Everything is at least as strong as sequentially consistent on the host; updates that
+//! `atom` and `red`. In shared memory a plain update does; elsewhere everything is at least as strong as sequentially consistent on the host; updates that
 //! the machine lacks are retried with compare-and-swap.
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{AtomicRmwOp, BlockArg, InstBuilder, Type, Value, typ
 use cranelift_frontend::FunctionBuilder;
 use rgpu_ptx::ast::{Instr, Operand};
 use rgpu_ptx::instr_table::Opcode;
-use rgpu_ptx::types::{AtomOp, ScalarType};
+use rgpu_ptx::types::{AtomOp, ScalarType, StateSpace};
 
 use super::float::{self, Round};
 use super::half;
@@ -43,6 +43,8 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         _ => None,
     };
     let (base, offset) = e.place(instr.mods.space, address, Access::store(width))?;
+    // Only one processor thread at a time runs threads of a block, and changes between them only in calls.
+    let exclusive = instr.mods.space == Some(StateSpace::Shared);
     let targets = if returns {
         lane_operands(operand(instr, 0)?, lanes).unwrap_or(&[])
     } else {
@@ -55,7 +57,7 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         } else {
             e.b.ins().iadd_imm_s(base, offset)
         };
-        let old = update(e, op, ty, pointer, source, swap)?;
+        let old = update(e, op, ty, pointer, source, swap, exclusive)?;
         let target = usize::try_from(lane)
             .ok()
             .and_then(|lane| targets.get(lane));
@@ -75,61 +77,98 @@ fn update(
     pointer: Value,
     source: Value,
     swap: Option<Value>,
+    exclusive: bool,
 ) -> Emit<Value> {
     let int = int_of(machine_type(ty));
     let b = &mut e.b;
+    let new = new_value(op, ty, source, swap)?;
+    if exclusive {
+        let old = b.ins().load(int, checked(), pointer, 0);
+        let value = new(b, old);
+        b.ins().store(checked(), value, pointer, 0);
+        return Ok(old);
+    }
     if let Some(swap) = swap {
         let expected = bits(b, source);
         return Ok(b.ins().atomic_cas(checked(), pointer, expected, swap));
     }
-    if arith::is_float(ty) {
-        let max = match op {
-            AtomOp::Add => None,
-            AtomOp::Min => Some(false),
-            AtomOp::Max => Some(true),
-            AtomOp::Exch => {
-                let raw = bits(b, source);
-                return Ok(b
-                    .ins()
-                    .atomic_rmw(int, checked(), AtomicRmwOp::Xchg, pointer, raw));
-            }
-            _ => return refuse("no such atomic operation on floats"),
-        };
-        return Ok(retry(b, int, pointer, &|b, old| {
-            float_update(b, ty, old, source, max)
-        }));
+    match machine_operation(op, ty) {
+        Some(operation) => {
+            let raw = bits(b, source);
+            Ok(b.ins().atomic_rmw(int, checked(), operation, pointer, raw))
+        }
+        None => Ok(retry(b, int, pointer, &*new)),
     }
+}
+
+/// The machine's own operation, where it has one.
+fn machine_operation(op: AtomOp, ty: ScalarType) -> Option<AtomicRmwOp> {
     let signed = ty.is_signed();
-    let rmw = match op {
+    Some(match op {
+        AtomOp::Exch => AtomicRmwOp::Xchg,
+        _ if arith::is_float(ty) => return None,
         AtomOp::Add => AtomicRmwOp::Add,
         AtomOp::And => AtomicRmwOp::And,
         AtomOp::Or => AtomicRmwOp::Or,
         AtomOp::Xor => AtomicRmwOp::Xor,
-        AtomOp::Exch => AtomicRmwOp::Xchg,
         AtomOp::Min if signed => AtomicRmwOp::Smin,
         AtomOp::Min => AtomicRmwOp::Umin,
         AtomOp::Max if signed => AtomicRmwOp::Smax,
         AtomOp::Max => AtomicRmwOp::Umax,
-        AtomOp::Inc => {
-            return Ok(retry(b, int, pointer, &|b, old| {
-                let full = b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, old, source);
-                let next = b.ins().iadd_imm_u(old, 1);
-                let zero = iconst(b, int, 0);
-                b.ins().select(full, zero, next)
-            }));
+        AtomOp::Inc | AtomOp::Dec | AtomOp::Cas => return None,
+    })
+}
+
+/// Computes the new bits from the old ones.
+type NewValue = Box<dyn Fn(&mut FunctionBuilder<'_>, Value) -> Value>;
+
+fn new_value(op: AtomOp, ty: ScalarType, source: Value, swap: Option<Value>) -> Emit<NewValue> {
+    let int = int_of(machine_type(ty));
+    if arith::is_float(ty) && op != AtomOp::Exch {
+        let max = match op {
+            AtomOp::Add => None,
+            AtomOp::Min => Some(false),
+            AtomOp::Max => Some(true),
+            _ => return refuse("no such atomic operation on floats"),
+        };
+        return Ok(Box::new(move |b, old| {
+            float_update(b, ty, old, source, max)
+        }));
+    }
+    let signed = ty.is_signed();
+    Ok(match op {
+        AtomOp::Exch => Box::new(move |b, _| bits(b, source)),
+        AtomOp::Cas => {
+            let Some(swap) = swap else {
+                return refuse("compare-and-swap needs two values");
+            };
+            Box::new(move |b, old| {
+                let expected = bits(b, source);
+                let same = b.ins().icmp(IntCC::Equal, old, expected);
+                b.ins().select(same, swap, old)
+            })
         }
-        AtomOp::Dec => {
-            return Ok(retry(b, int, pointer, &|b, old| {
-                let next = b.ins().iadd_imm_s(old, -1);
-                // From zero, `next` is the largest number, so one comparison finds both wraps.
-                let inside = b.ins().icmp(IntCC::UnsignedLessThan, next, source);
-                b.ins().select(inside, next, source)
-            }));
-        }
-        AtomOp::Cas => return refuse("compare-and-swap needs two values"),
-    };
-    let raw = bits(b, source);
-    Ok(b.ins().atomic_rmw(int, checked(), rmw, pointer, raw))
+        AtomOp::Add => Box::new(move |b, old| b.ins().iadd(old, source)),
+        AtomOp::And => Box::new(move |b, old| b.ins().band(old, source)),
+        AtomOp::Or => Box::new(move |b, old| b.ins().bor(old, source)),
+        AtomOp::Xor => Box::new(move |b, old| b.ins().bxor(old, source)),
+        AtomOp::Min if signed => Box::new(move |b, old| b.ins().smin(old, source)),
+        AtomOp::Min => Box::new(move |b, old| b.ins().umin(old, source)),
+        AtomOp::Max if signed => Box::new(move |b, old| b.ins().smax(old, source)),
+        AtomOp::Max => Box::new(move |b, old| b.ins().umax(old, source)),
+        AtomOp::Inc => Box::new(move |b, old| {
+            let full = b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, old, source);
+            let next = b.ins().iadd_imm_u(old, 1);
+            let zero = iconst(b, int, 0);
+            b.ins().select(full, zero, next)
+        }),
+        AtomOp::Dec => Box::new(move |b, old| {
+            let next = b.ins().iadd_imm_s(old, -1);
+            // From zero, `next` is the largest number, so one comparison finds both wraps.
+            let inside = b.ins().icmp(IntCC::UnsignedLessThan, next, source);
+            b.ins().select(inside, next, source)
+        }),
+    })
 }
 
 fn float_update(

@@ -8,7 +8,7 @@
 //! | a non-blocking stream | the last of its own |
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::work::{Chain, Placed, Ticket, Work, place};
@@ -30,8 +30,29 @@ pub(crate) struct Order {
     context: u64,
     /// The last ticket of every lane in which work may be pending.
     last: Mutex<HashMap<Lane, Arc<Ticket>>>,
+    /// Pieces of work that have not ended.
+    pending: Arc<AtomicUsize>,
     next_id: AtomicU64,
 }
+
+/// Counts a piece of work as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(pending: &Arc<AtomicUsize>) -> Self {
+        pending.fetch_add(1, Ordering::Relaxed);
+        Self(pending.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Work that may be pending before who adds more waits for what it adds to. A GPU's queues hold some thousand.
+const MOST_PENDING: usize = 1 << 16;
 
 /// Lanes to remember before those that have ended are forgotten.
 const MANY: usize = 64;
@@ -41,6 +62,7 @@ impl Order {
         Self {
             context,
             last: Mutex::new(HashMap::new()),
+            pending: Arc::default(),
             next_id: AtomicU64::new(super::LEGACY_ID + 1),
         }
     }
@@ -58,6 +80,14 @@ impl Order {
         work: Work,
         may_run_anywhere: bool,
     ) -> (Arc<Ticket>, Placed) {
+        if self.pending.load(Ordering::Relaxed) >= MOST_PENDING {
+            self.before(lane).iter().for_each(|ticket| ticket.wait());
+        }
+        let counted = Counted::new(&self.pending);
+        let work = Box::new(move || {
+            work();
+            drop(counted);
+        });
         let mut last = self.lock();
         if lane == Lane::Legacy || last.len() > MANY {
             last.retain(|_, ticket| !ticket.is_done());
@@ -144,6 +174,25 @@ mod tests {
         drop(blocking);
         other.wait();
         assert!(legacy.is_done());
+    }
+
+    #[test]
+    fn who_adds_without_end_waits() {
+        let order = Order::new(0);
+        let (first, hold) = held(&order, Lane::Blocking(2));
+        while order.pending.load(Ordering::Relaxed) < MOST_PENDING {
+            quick(&order, Lane::Blocking(2));
+        }
+        // Other lanes go on, as far as they wait for nothing themselves.
+        quick(&order, Lane::NonBlocking(3)).wait();
+        std::thread::scope(|scope| {
+            let one_more = scope.spawn(|| {
+                quick(&order, Lane::Blocking(2));
+                first.is_done()
+            });
+            drop(hold);
+            assert!(one_more.join().unwrap());
+        });
     }
 
     #[test]

@@ -27,6 +27,33 @@ pub fn built(probe: &str) -> PathBuf {
     folder
 }
 
+/// The folder with the client's `libcuda.so.1`, as `rgpu run` finds or makes it.
+///
+/// # Panics
+/// `rgpu run` does not work.
+pub fn client_libraries(built: &Path) -> PathBuf {
+    let show = [
+        "run",
+        "--server",
+        "tcp://127.0.0.1:1",
+        "--",
+        "sh",
+        "-c",
+        "echo $LD_LIBRARY_PATH",
+    ];
+    let out = Command::new(built.join("rgpu"))
+        .args(show)
+        .env_remove("LD_LIBRARY_PATH")
+        .output();
+    let out = out.expect("rgpu run");
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    PathBuf::from(String::from_utf8_lossy(&out.stdout).trim())
+}
+
 /// A GPU server with the software GPU, stopped when dropped.
 #[derive(Debug)]
 pub struct Server {

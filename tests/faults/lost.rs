@@ -41,7 +41,7 @@ fn the_server_accepts_and_says_nothing() {
 /// As a program meets it that was given its environment by hand; `rgpu run` refuses such an address itself.
 #[test]
 fn the_address_is_none() {
-    let libraries = built().join("rgpu-lib/client");
+    let libraries = rgpu_tests::client_libraries(&built());
     let mut program = Command::new(probe());
     program
         .arg("sum")

@@ -7,6 +7,8 @@ mod deps;
 mod dist;
 #[cfg(test)]
 mod docs;
+mod gpu_server;
+mod nvml;
 mod paths;
 mod process;
 mod report;

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::dist::{self, Profile};
 use crate::report;
 use crate::toolchain;
-use crate::{conformance, coverage, demo, deps, paths, process};
+use crate::{conformance, coverage, demo, deps, nvml, paths, process};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -85,6 +85,11 @@ const STAGES: &[Stage] = &[
         name: "conformance",
         what: "CUDA programs behave alike on every path",
         run: run_conformance,
+    },
+    Stage {
+        name: "nvml",
+        what: "the stock nvidia-ml-py lists the remote GPU",
+        run: nvml::run,
     },
 ];
 

@@ -10,16 +10,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use self::build::Linkage;
 use self::program::Program;
 use crate::dist::{self, Dist, Profile};
-use crate::paths;
 use crate::process::{self, Server};
 use crate::report::{self, Step};
 use crate::toolchain::Cuda;
+use crate::{gpu_server, paths};
 
 /// Options of `cargo xtask conformance`.
 #[derive(Debug, Args)]
@@ -218,7 +218,8 @@ impl Runner {
         let mut servers = BTreeMap::new();
         for &mode in modes {
             if let Some(listen) = listen_url(mode) {
-                let (url, server) = start_server(&dist, mode, &listen, &options.driver)?;
+                let (url, server) =
+                    gpu_server::start(&dist, mode.name(), &listen, &options.driver)?;
                 servers.insert(mode, (url, Mutex::new(server)));
             }
         }
@@ -291,29 +292,6 @@ fn listen_url(mode: Mode) -> Option<String> {
                 .display()
         )),
     }
-}
-
-/// Starts a server and reads where it listens.
-fn start_server(dist: &Dist, mode: Mode, listen: &str, driver: &str) -> Result<(String, Server)> {
-    let log = paths::work().join(format!("server-{}.log", mode.name()));
-    let mut serve = dist.command();
-    serve.args(["serve", "--listen", listen, "--driver", driver, "--modules"]);
-    serve.arg(paths::work().join("modules"));
-    let mut server = Server::start("rgpu serve", &mut serve, &log)?;
-    let scheme = listen.split(':').next().unwrap_or_default().to_owned();
-    let mut url = None;
-    server.read_until(Duration::from_secs(60), |line| {
-        let found = line
-            .strip_prefix("listening on ")
-            .map(str::trim)
-            .filter(|u| u.starts_with(&scheme));
-        url = found.map(str::to_owned);
-        url.is_some()
-    })?;
-    Ok((
-        url.context("the server did not say where it listens")?,
-        server,
-    ))
 }
 
 /// Prints the table and what went wrong; returns the number of failed runs.

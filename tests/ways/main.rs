@@ -1,0 +1,114 @@
+//! The ways in which a program finds the client library, and a program that does not look for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rgpu_tests::{Outcome, Server, run};
+
+fn probe() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_driver-probe"))
+}
+
+fn built() -> PathBuf {
+    rgpu_tests::built(env!("CARGO_BIN_EXE_driver-probe"))
+}
+
+/// Folder with the client's `libcuda.so.1`.
+fn libraries(built: &Path) -> PathBuf {
+    rgpu_tests::client_libraries(built)
+}
+
+fn program(server: &str, path: &Path) -> Command {
+    let mut command = Command::new(path);
+    command
+        .env("RGPU_SERVER", server)
+        .env("RGPU_MEMORY", "64Mi")
+        .stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn assert_right(out: &Outcome) {
+    assert!(out.status.success(), "{out:?}");
+    assert_eq!(out.stdout, "right\n".repeat(20));
+    assert_eq!(out.stderr, "", "nothing is printed unless asked for");
+}
+
+#[test]
+fn a_folder_first_in_the_library_path() {
+    let server = Server::start(&built(), "512Mi");
+    let folder = libraries(&built());
+    for url in [&server.tcp, &server.unix] {
+        assert_right(&run(program(url, probe())
+            .arg("sum")
+            .env("LD_LIBRARY_PATH", &folder)));
+    }
+}
+
+#[test]
+fn the_library_preloaded() {
+    let server = Server::start(&built(), "512Mi");
+    let library = libraries(&built()).join("libcuda.so.1");
+    assert_right(&run(program(&server.tcp, probe())
+        .arg("sum")
+        .env("LD_PRELOAD", library)));
+}
+
+#[test]
+fn rgpu_run_adds_to_what_the_variables_hold() {
+    let show = "echo $LD_PRELOAD; echo $LD_LIBRARY_PATH";
+    let mut command = Command::new(built().join("rgpu"));
+    command.args([
+        "run",
+        "--server",
+        "tcp://127.0.0.1:1",
+        "--",
+        "sh",
+        "-c",
+        show,
+    ]);
+    let libc = libraries(&built()).join("libcuda.so.1");
+    command
+        .env("LD_PRELOAD", &libc)
+        .env("LD_LIBRARY_PATH", "/opt/one:/opt/two");
+    let out = run(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let lines: Vec<_> = out.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{out:?}");
+    assert!(
+        lines[0].ends_with(&format!(":{}", libc.display())),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].ends_with("/client:/opt/one:/opt/two"),
+        "{}",
+        lines[1]
+    );
+}
+
+/// No connection, no thread, no word: the address leads nowhere and nobody minds.
+#[test]
+fn a_program_without_cuda_is_not_touched() {
+    let library = libraries(&built()).join("libcuda.so.1");
+    let mut command = program("tcp://127.0.0.1:1", Path::new("grep"));
+    let out = run(command
+        .args(["Threads", "/proc/self/status"])
+        .env("LD_PRELOAD", library));
+    assert!(out.status.success(), "{out:?}");
+    assert_eq!(out.stdout, "Threads:\t1\n");
+    assert_eq!(out.stderr, "");
+}
+
+#[test]
+fn what_is_asked_for_is_logged_to_stderr_alone() {
+    let server = Server::start(&built(), "512Mi");
+    let folder = libraries(&built());
+    let mut command = program(&server.tcp, probe());
+    let out = run(command
+        .arg("sum")
+        .env("LD_LIBRARY_PATH", folder)
+        .env("RGPU_LOG", "debug"));
+    assert!(out.status.success(), "{out:?}");
+    assert_eq!(out.stdout, "right\n".repeat(20));
+    assert!(out.stderr.contains(&server.tcp), "{}", out.stderr);
+}

@@ -96,8 +96,7 @@ fn launch(program: &Program, kernel: &str, run: &Run) -> Vec<String> {
         let start = place.offset as usize;
         params[start..start + bytes.len()].copy_from_slice(&bytes);
     }
-    let (result, printed) =
-        device.launch(program, kernel, run.grid, run.block, run.shared, &params);
+    let (result, printed) = device.launch(program, kernel, run, &params);
     let mut failures = Vec::new();
     match (&run.trap, result) {
         (None, Ok(())) => {}

@@ -117,7 +117,7 @@ fn polling_back_edges(body: &Body, calls_reader: &dyn Fn(&Statement) -> bool) ->
             continue;
         }
         let sleeps = statements.iter().any(is_sleep);
-        if sleeps || statements.iter().any(calls_reader) || decides_by_reading(statements) {
+        if sleeps || statements.iter().any(calls_reader) || decides_by_reading(body, statements) {
             found.insert(*range.end());
         }
     }
@@ -129,12 +129,12 @@ fn is_sleep(statement: &Statement) -> bool {
 }
 
 /// True if a polling read decides a branch of the loop.
-fn decides_by_reading(statements: &[Statement]) -> bool {
+fn decides_by_reading(body: &Body, statements: &[Statement]) -> bool {
     let deciding = deciding_registers(statements);
     statements.iter().any(|statement| {
         let mut decides = false;
         visit::defs(statement, &mut |reg| decides |= deciding.contains(&reg));
-        decides && polls(statement, statements)
+        decides && polls(body, statement, statements)
     })
 }
 
@@ -173,19 +173,19 @@ fn deciding_registers(statements: &[Statement]) -> HashSet<Reg> {
 }
 
 /// True if this statement waits for what another thread writes.
-fn polls(statement: &Statement, loop_body: &[Statement]) -> bool {
+fn polls(body: &Body, statement: &Statement, loop_body: &[Statement]) -> bool {
     let StatementKind::Instr(instr) = &statement.kind else {
         return false;
     };
     match instr.op {
         Opcode::Ld => is_ordered_load(instr),
         Opcode::MbarrierTestWait | Opcode::MbarrierTryWait => true,
-        Opcode::Atom => atomic_polls(instr, loop_body),
+        Opcode::Atom => atomic_polls(body, instr, loop_body),
         _ => false,
     }
 }
 
-fn atomic_polls(instr: &Instr, loop_body: &[Statement]) -> bool {
+fn atomic_polls(body: &Body, instr: &Instr, loop_body: &[Statement]) -> bool {
     let operand = instr.operands.get(2);
     match instr.mods.atom {
         // Retrying with the value just seen is an update; a fixed comparand waits for a state.
@@ -193,11 +193,26 @@ fn atomic_polls(instr: &Instr, loop_body: &[Statement]) -> bool {
             Some(Operand::Reg(reg)) => !is_defined_in(*reg, loop_body),
             _ => true,
         },
-        Some(AtomOp::Add | AtomOp::Inc | AtomOp::Dec) => {
-            matches!(operand, Some(Operand::Imm(rgpu_ptx::ast::Imm::Int(0))))
-        }
+        Some(AtomOp::Add | AtomOp::Inc | AtomOp::Dec) => match operand {
+            Some(Operand::Reg(reg)) => is_set_to_zero(*reg, &body.statements),
+            other => is_zero(other),
+        },
         _ => true,
     }
+}
+
+fn is_zero(operand: Option<&Operand>) -> bool {
+    matches!(operand, Some(Operand::Imm(rgpu_ptx::ast::Imm::Int(0))))
+}
+
+/// True if the register may hold zero because a `mov` says so; code that is not optimised reads like that.
+fn is_set_to_zero(reg: Reg, statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| {
+        matches!(&statement.kind, StatementKind::Instr(instr)
+            if instr.op == Opcode::Mov
+                && instr.operands.first() == Some(&Operand::Reg(reg))
+                && is_zero(instr.operands.get(1)))
+    })
 }
 
 fn is_defined_in(reg: Reg, statements: &[Statement]) -> bool {
@@ -260,6 +275,8 @@ mod tests {
         assert_eq!(analyse(update), (false, 0));
         let counter = "L: atom.global.add.u32 %r1, [%rd1], 1; setp.lt.u32 %p1, %r1, 9; @%p1 bra L;";
         assert_eq!(analyse(counter), (false, 0));
+        let read = "mov.u32 %r2, 0;\nL: atom.global.add.u32 %r1, [%rd1], %r2; setp.lt.u32 %p1, %r1, 9; @%p1 bra L;";
+        assert_eq!(analyse(read), (true, 1));
     }
 
     #[test]

@@ -4,7 +4,7 @@ pub(crate) mod script;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use rgpu_softgpu_exec::exec::{CancelToken, Device, Launch, LaunchError, Options, Pool};
+use rgpu_softgpu_exec::exec::{CancelToken, Device, Launch, LaunchError, Options, Pool, WORKSPACE};
 use rgpu_softgpu_exec::memory::DeviceMemory;
 use rgpu_softgpu_exec::output::{Channel, Output, Sink};
 use rgpu_softgpu_jit::{ModuleMemory, Program};
@@ -84,9 +84,7 @@ impl TestDevice {
         &self,
         program: &Program,
         kernel: &str,
-        grid: [u32; 3],
-        block: [u32; 3],
-        dynamic_shared: u32,
+        run: &script::Run,
         params: &[u8],
     ) -> (Result<(), LaunchError>, String) {
         let compiled = program.compile(kernel).unwrap();
@@ -96,13 +94,20 @@ impl TestDevice {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let launch = Launch {
             kernel: (*compiled).clone(),
-            grid,
-            block,
-            dynamic_shared,
+            grid: run.grid,
+            block: run.block,
+            dynamic_shared: run.shared,
             params,
             cancel: CancelToken::new(),
         };
-        let result = self.pool.launch(&launch);
+        let result = if run.cooperative {
+            let workspace = self.upload(&[0; WORKSPACE as usize]);
+            let result = self.pool.launch_cooperative(&launch, workspace);
+            self.free(workspace);
+            result
+        } else {
+            self.pool.launch(&launch)
+        };
         self.pool.device().output().flush();
         let printed = std::mem::take(&mut *self.printed.lock().unwrap());
         (result, String::from_utf8_lossy(&printed).into_owned())

@@ -31,6 +31,7 @@ pub(crate) struct Run {
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
     pub(crate) shared: u32,
+    pub(crate) cooperative: bool,
     pub(crate) params: Vec<Param>,
     pub(crate) trap: Option<String>,
     pub(crate) refuse: Option<String>,
@@ -112,6 +113,7 @@ fn run(line: usize, rest: &str) -> Run {
             "grid" => run.grid = extent(value),
             "block" => run.block = extent(value),
             "shared" => run.shared = value.parse().unwrap(),
+            "cooperative" => run.cooperative = value == "1",
             other => panic!("line {line}: unknown setting {other}"),
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rgpu_softgpu_exec::abi::{Code, Kernel, KernelFn, ThreadContext};
+use rgpu_softgpu_exec::abi::{Code, Entry, Kernel, KernelFn, ThreadContext};
 use rgpu_softgpu_exec::exec::{CancelToken, Device, Launch, Options, Pool};
 use rgpu_softgpu_exec::libcalls;
 use rgpu_softgpu_exec::memory::DeviceMemory;
@@ -76,10 +76,12 @@ fn time(
 ) -> Duration {
     let kernel = Kernel {
         name: "cost".to_owned(),
-        entry,
+        entry: if threads_meet {
+            Entry::Stack(entry)
+        } else {
+            Entry::Thread(entry)
+        },
         code: Arc::new(Static),
-        threads_meet,
-        runs_rows: false,
         static_shared: 0,
         local_size: 0,
         params_size: 0,

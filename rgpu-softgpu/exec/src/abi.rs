@@ -72,21 +72,154 @@ pub struct ThreadContext {
 /// A compiled kernel. Returns when the thread exits.
 pub type KernelFn = unsafe extern "C" fn(*mut ThreadContext);
 
+/// Distance in bytes of the contexts of two threads of a block, in a kernel entered by [`TurnFn`].
+pub const CONTEXT_STRIDE: usize = crate::exec::CONTEXT_STRIDE;
+/// What [`Turns::sites`] holds for a thread that has not started.
+pub const SITE_START: u32 = 0;
+/// What [`Turns::sites`] holds for a thread that has ended.
+pub const SITE_EXITED: u32 = u32::MAX;
+/// What a [`TurnFn`] returns if the threads stopped at different sites.
+pub const SITES_DIFFER: u32 = u32::MAX - 1;
+/// Where a frame holds the arguments of the library function that the thread stopped at, as up to five 64-bit
+/// words, without the context.
+pub const FRAME_ARGUMENTS: usize = 0;
+/// Where a frame holds the result of that function, which the thread reads when it goes on.
+pub const FRAME_RESULT: usize = 40;
+/// Where a frame holds what the kernel itself keeps in it. Frames are aligned to 16 bytes.
+pub const FRAME_REGISTERS: usize = 48;
+
+/// Which threads of a block go on, for one call of a [`TurnFn`]. Compiled code reads fields by `offset_of!`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Turns {
+    /// Numbers of the threads in their block.
+    pub list: *const u16,
+    /// Length of `list`.
+    pub count: u64,
+    /// The thread that runs; written by compiled code, read when it faults.
+    pub current: u64,
+    /// The context of thread 0; the others follow, [`CONTEXT_STRIDE`] apart.
+    pub contexts: *mut ThreadContext,
+    /// The frame of thread 0; the others follow, [`Resumable::frame_size`] apart.
+    pub frames: *mut u8,
+    /// For each thread of the block where it goes on: the number of a site, or [`SITE_START`].
+    pub sites: *mut u32,
+}
+
+/// A compiled kernel that runs several threads in turn, each until it meets others or ends. Returns the site at which
+/// all of them stopped, [`SITE_EXITED`] if all have ended, or [`SITES_DIFFER`].
+pub type TurnFn = unsafe extern "C" fn(*mut Turns) -> u32;
+
+/// A library function at which a thread of a resumable kernel stops, instead of calling it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meet {
+    /// `bar_sync`.
+    BarSync,
+    /// `bar_sync` of barrier 0 and all threads.
+    BarSyncAll,
+    /// `bar_arrive`.
+    BarArrive,
+    /// `bar_red`.
+    BarRed,
+    /// `bar_warp_sync`.
+    WarpSync,
+    /// `shfl_sync`.
+    Shfl,
+    /// `vote_sync`.
+    Vote,
+    /// `match_any_sync`.
+    MatchAny,
+    /// `match_all_sync`.
+    MatchAll,
+    /// `redux_sync`.
+    Redux,
+    /// `elect_sync`.
+    Elect,
+    /// `activemask`.
+    Activemask,
+    /// `yield_`.
+    Yield,
+    /// `nanosleep`.
+    Nanosleep,
+}
+
+impl Meet {
+    /// What stopping in place of a library function means; `None` for those that are called.
+    pub fn in_place_of(libcall: &str) -> Option<Self> {
+        Some(match libcall {
+            "bar_sync" => Self::BarSync,
+            "bar_arrive" => Self::BarArrive,
+            "bar_red" => Self::BarRed,
+            "bar_warp_sync" => Self::WarpSync,
+            "shfl_sync" => Self::Shfl,
+            "vote_sync" => Self::Vote,
+            "match_any_sync" => Self::MatchAny,
+            "match_all_sync" => Self::MatchAll,
+            "redux_sync" => Self::Redux,
+            "elect_sync" => Self::Elect,
+            "activemask" => Self::Activemask,
+            "yield_" => Self::Yield,
+            "nanosleep" => Self::Nanosleep,
+            _ => return None,
+        })
+    }
+
+    /// Whether it concerns the threads of one warp only, or none but the thread itself.
+    pub fn is_within_warp(self) -> bool {
+        !matches!(
+            self,
+            Self::BarSync | Self::BarSyncAll | Self::BarArrive | Self::BarRed
+        )
+    }
+}
+
+/// What the executor must know of a kernel that is entered by [`TurnFn`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumable {
+    /// Bytes that a thread keeps while it is stopped, a multiple of 16.
+    pub frame_size: u32,
+    /// The sites; the first has number 1.
+    pub sites: Vec<Meet>,
+}
+
+impl Resumable {
+    /// What a thread does at a site.
+    pub fn meet(&self, site: u32) -> Option<Meet> {
+        let index = usize::try_from(site.checked_sub(1)?).ok()?;
+        self.sites.get(index).copied()
+    }
+}
+
+/// How a kernel is entered.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// Runs one thread. Threads never wait for each other.
+    Thread(KernelFn),
+    /// Runs a row of threads: those of `tid` (0, y, z) to (`ntid` x - 1, y, z). It sets `tid[0]` itself, and needs no
+    /// `laneid` and `warpid`. Threads never wait for each other.
+    Row(KernelFn),
+    /// Runs some threads until each waits for others or ends.
+    Turns(TurnFn, std::sync::Arc<Resumable>),
+    /// Runs one thread, which may wait for others in the middle of any function and needs a stack of its own.
+    Stack(KernelFn),
+}
+
+impl Entry {
+    /// Whether threads may wait for each other: at a barrier, a warp operation, or in a loop that polls memory.
+    pub fn threads_meet(&self) -> bool {
+        matches!(self, Self::Turns(..) | Self::Stack(_))
+    }
+}
+
 /// A compiled kernel and what the executor must know of it.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     /// Name as in PTX, for messages.
     pub name: String,
     /// Entry point; valid for as long as `code` lives.
-    pub entry: KernelFn,
+    pub entry: Entry,
     /// Keeps the machine code mapped.
     pub code: std::sync::Arc<dyn Code>,
-    /// Threads may wait for each other (barrier, warp operation, or a loop that polls memory): each needs
-    /// a stack of its own. Otherwise the threads of a block run one after another as a plain loop.
-    pub threads_meet: bool,
-    /// One call of `entry` runs a whole row of threads: those of `tid` (0, y, z) to (`ntid` x - 1, y, z). It sets
-    /// `tid[0]` itself, and needs no `laneid` and `warpid`. Only where threads do not meet.
-    pub runs_rows: bool,
     /// Bytes of static shared memory.
     pub static_shared: u32,
     /// Bytes of local memory per thread.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rgpu_softgpu_exec::abi::{Code, Kernel, ThreadContext, Trap};
+use rgpu_softgpu_exec::abi::{Code, Entry, Kernel, ThreadContext, Trap};
 use rgpu_softgpu_exec::exec::{CancelToken, Device, Launch, LaunchError, Options, Pool};
 use rgpu_softgpu_exec::memory::DeviceMemory;
 use rgpu_softgpu_exec::output::Output;
@@ -72,10 +72,12 @@ fn only_faults_of_kernels_are_ours() {
     let launch = |threads_meet| {
         let kernel = Kernel {
             name: "wild".to_owned(),
-            entry: wild,
+            entry: if threads_meet {
+                Entry::Stack(wild)
+            } else {
+                Entry::Thread(wild)
+            },
             code: Arc::new(Static),
-            threads_meet,
-            runs_rows: false,
             static_shared: 0,
             local_size: 0,
             params_size: 8,

@@ -39,7 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             match program.compile(&kernel.name) {
                 Ok(code) => {
                     compiled += 1;
-                    let meets = if code.threads_meet { "meets" } else { "plain" };
+                    let meets = if code.entry.threads_meet() {
+                        "meets"
+                    } else {
+                        "plain"
+                    };
                     println!("{path}: {} {meets} {:?}", kernel.name, start.elapsed());
                 }
                 Err(error) => println!("{path}: {error}"),

@@ -14,7 +14,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{DataDescription, DataId, Linkage, Module as _, default_libcall_names};
 use rgpu_ptx::Module;
 use rgpu_ptx::ast::FuncId;
-use rgpu_softgpu_exec::abi::{Code, Kernel, KernelFn};
+use rgpu_softgpu_exec::abi::{Code, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
 use rgpu_softgpu_exec::libcalls::LIBCALLS;
 
 use crate::dump::Dump;
@@ -120,6 +120,8 @@ struct Compilation<'a> {
     unit: Unit<'a>,
     jit: JITModule,
     kernel: &'a str,
+    /// Where the kernel stops, if it is resumable.
+    sites: Vec<Meet>,
 }
 
 impl<'a> Compilation<'a> {
@@ -151,6 +153,7 @@ impl<'a> Compilation<'a> {
             unit,
             jit,
             kernel,
+            sites: Vec::new(),
         };
         compilation.declare()?;
         Ok(compilation)
@@ -168,6 +171,9 @@ impl<'a> Compilation<'a> {
         if function.is_kernel {
             let mut kernel = self.jit.make_signature();
             kernel.params.push(AbiParam::new(types::I64));
+            if self.plan.resume.is_some() {
+                kernel.returns.push(AbiParam::new(types::I32));
+            }
             return kernel;
         }
         signature(
@@ -230,7 +236,10 @@ impl<'a> Compilation<'a> {
             ClifFunction::with_name_signature(UserFuncName::user(0, number), self.signature_of(at));
         context.set_disasm(dump.wants_asm());
         let builder = FunctionBuilder::new(&mut context.func, frontend);
-        body::emit(builder, &self.unit, &mut self.jit, at)?;
+        let sites = body::emit(builder, &self.unit, &mut self.jit, at)?;
+        if at == 0 {
+            self.sites = sites;
+        }
         if dump.wants_clif() {
             dump.clif(&function.name, &context.func.display().to_string());
         }
@@ -266,6 +275,28 @@ impl<'a> Compilation<'a> {
         defined.map_err(|error| self.failed(error))
     }
 
+    fn entry(&self, address: *const u8) -> Entry {
+        if let Some(resume) = &self.plan.resume {
+            // SAFETY: the function at `address` was just compiled with the signature of `TurnFn`: one pointer, a 32-bit
+            // result, the C calling convention.
+            let entry = unsafe { std::mem::transmute::<*const u8, TurnFn>(address) };
+            let resumable = Resumable {
+                frame_size: resume.frame_size,
+                sites: self.sites.clone(),
+            };
+            return Entry::Turns(entry, Arc::new(resumable));
+        }
+        // SAFETY: as above, with the signature of `KernelFn`: one pointer and no result.
+        let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
+        if self.plan.meeting.threads_meet {
+            Entry::Stack(entry)
+        } else if self.plan.runs_rows {
+            Entry::Row(entry)
+        } else {
+            Entry::Thread(entry)
+        }
+    }
+
     fn finish(self) -> Result<Kernel, Error> {
         let within = |what: &str, bytes: u64| {
             let too_large = || Error::TooLarge {
@@ -286,15 +317,11 @@ impl<'a> Compilation<'a> {
         let address = self
             .jit
             .get_finalized_function(self.unit.functions[&first.id]);
-        // SAFETY: the function at `address` was just compiled with the signature of `KernelFn`: one pointer,
-        // no result, the C calling convention.
-        let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
+        let entry = self.entry(address);
         Ok(Kernel {
             name: self.kernel.to_owned(),
             entry,
             code: Arc::new(Mapped(Mutex::new(Some(self.jit)))),
-            threads_meet: self.plan.meeting.threads_meet,
-            runs_rows: self.plan.runs_rows,
             static_shared,
             local_size,
             params_size,

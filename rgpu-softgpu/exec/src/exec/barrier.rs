@@ -28,6 +28,22 @@ pub(crate) struct Seat {
     pub(crate) lane: u32,
 }
 
+/// Some threads of one warp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seats {
+    pub(crate) warp: u32,
+    pub(crate) lanes: u32,
+}
+
+impl From<Seat> for Seats {
+    fn from(seat: Seat) -> Self {
+        Self {
+            warp: seat.warp,
+            lanes: 1 << seat.lane,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Barrier {
     /// Arrived lanes of each warp.
@@ -35,7 +51,7 @@ struct Barrier {
     arrivals: u32,
     /// 0: all of the block.
     expected: u32,
-    waiting: Vec<(Seat, BarrierOp)>,
+    waiting: Vec<(Seats, BarrierOp)>,
     with_predicate: u32,
     reducing: u32,
 }
@@ -61,15 +77,15 @@ impl Barriers {
         self.table.clear();
     }
 
-    /// A thread reached barrier `id`. Those that may go on are given to `release`, with their results.
+    /// Threads reached barrier `id`. Those that may go on are given to `release`, with their results.
     pub(crate) fn arrive(
         &mut self,
         id: u32,
         count: u32,
-        seat: Seat,
+        seats: Seats,
         op: BarrierOp,
         warps: &[Warp],
-        release: impl FnMut(Seat, u64),
+        release: impl FnMut(Seats, u64),
     ) {
         if self.table.is_empty() {
             self.table.resize_with(BARRIERS as usize, Barrier::default);
@@ -80,19 +96,20 @@ impl Barriers {
             barrier.arrived.resize(warps.len(), 0);
             barrier.expected = if count >= self.threads { 0 } else { count };
         }
-        barrier.arrivals += 1;
-        barrier.arrived[seat.warp as usize] |= 1 << seat.lane;
+        let arrivals = seats.lanes.count_ones();
+        barrier.arrivals += arrivals;
+        barrier.arrived[seats.warp as usize] |= seats.lanes;
         match op {
             BarrierOp::Arrive => {}
-            BarrierOp::Sync => barrier.waiting.push((seat, op)),
+            BarrierOp::Sync => barrier.waiting.push((seats, op)),
             BarrierOp::Reduce { predicate, .. } => {
-                barrier.waiting.push((seat, op));
-                barrier.reducing += 1;
-                barrier.with_predicate += u32::from(predicate);
+                barrier.waiting.push((seats, op));
+                barrier.reducing += arrivals;
+                barrier.with_predicate += u32::from(predicate) * arrivals;
             }
         }
         // Most arrivals leave others of their own warp behind.
-        let warp = seat.warp as usize;
+        let warp = seats.warp as usize;
         if barrier.expected != 0 || warps[warp].live & !barrier.arrived[warp] == 0 {
             barrier.open_if_full(warps, release);
         }
@@ -120,7 +137,7 @@ impl Barriers {
     }
 
     /// A thread exited: barriers that waited for it may open.
-    pub(crate) fn thread_exited(&mut self, warps: &[Warp], mut release: impl FnMut(Seat, u64)) {
+    pub(crate) fn thread_exited(&mut self, warps: &[Warp], mut release: impl FnMut(Seats, u64)) {
         for barrier in self.table.iter_mut().filter(|barrier| barrier.arrivals > 0) {
             barrier.open_if_full(warps, &mut release);
         }
@@ -140,11 +157,11 @@ impl Barrier {
         counted >= self.expected
     }
 
-    fn open_if_full(&mut self, warps: &[Warp], mut release: impl FnMut(Seat, u64)) {
+    fn open_if_full(&mut self, warps: &[Warp], mut release: impl FnMut(Seats, u64)) {
         if !self.is_full(warps) {
             return;
         }
-        for (seat, op) in self.waiting.drain(..) {
+        for (seats, op) in self.waiting.drain(..) {
             let result = match op {
                 BarrierOp::Reduce {
                     op: bar_red::POPC, ..
@@ -155,7 +172,7 @@ impl Barrier {
                 BarrierOp::Reduce { .. } => u32::from(self.with_predicate > 0),
                 BarrierOp::Sync | BarrierOp::Arrive => 0,
             };
-            release(seat, u64::from(result));
+            release(seats, u64::from(result));
         }
         self.arrivals = 0;
         self.with_predicate = 0;
@@ -170,7 +187,7 @@ mod tests {
     struct Block {
         barriers: Barriers,
         warps: Vec<Warp>,
-        released: Vec<(Seat, u64)>,
+        released: Vec<(Seats, u64)>,
     }
 
     impl Block {
@@ -190,13 +207,14 @@ mod tests {
                 warp: thread / 32,
                 lane: thread % 32,
             };
+            let seats = Seats::from(seat);
             let released = &mut self.released;
             released.clear();
             self.barriers
-                .arrive(id, count, seat, op, &self.warps, |seat, result| {
-                    released.push((seat, result))
+                .arrive(id, count, seats, op, &self.warps, |seats, result| {
+                    released.push((seats, result))
                 });
-            released.len()
+            self.count()
         }
 
         fn exit(&mut self, thread: u32) -> usize {
@@ -204,8 +222,13 @@ mod tests {
             let released = &mut self.released;
             released.clear();
             self.barriers
-                .thread_exited(&self.warps, |seat, result| released.push((seat, result)));
-            released.len()
+                .thread_exited(&self.warps, |seats, result| released.push((seats, result)));
+            self.count()
+        }
+
+        fn count(&self) -> usize {
+            let lanes = self.released.iter().map(|(seats, _)| seats.lanes);
+            lanes.map(|lanes| lanes.count_ones() as usize).sum()
         }
     }
 

@@ -1,27 +1,21 @@
-//! A block whose threads meet: a coroutine per thread, taken in turns.
+//! A block whose threads meet: whose turn it is.
 //!
 //! A *round* gives every thread that can run its turn, warp by warp, until only threads that wait or have yielded
 //! are left. A block runs rounds until it is finished, or parks: when a round only spun, or its time is up. It may
 //! go on on another operating system thread: no suspended frame refers to the one it ran on.
-//!
-//! A turn costs 33 to 69 ns of processor time, a started thread 32 ns (`examples/costs.rs`, release build, on a busy
-//! x86_64 virtual machine with 2 cores).
 
 use std::cell::UnsafeCell;
-use std::io;
 use std::time::{Duration, Instant};
 
-use corosensei::CoroutineResult;
-
 use super::Grid;
-use super::barrier::{BARRIERS, Barriers, Seat};
+use super::barrier::{BARRIERS, BarrierOp, Barriers, Seat, Seats};
 use super::buffer::Buffer;
-use super::fault::{Fault, from_signal};
-use super::signals;
-use super::stack::ThreadStack;
-use super::thread::{DeviceCoroutine, Exit, Request, Thread};
+use super::coroutines::{Coroutines, Step};
+use super::fault::Fault;
+use super::thread::{Request, Thread};
+use super::turns::{Stop, TurnThreads};
 use super::warp::{Warp, lanes};
-use crate::abi::Trap;
+use crate::abi::{Entry, Meet, SITE_EXITED, SITES_DIFFER, Trap};
 
 /// A block gives way to others after this long, even if it does useful work.
 const TIME_SLICE: Duration = Duration::from_millis(10);
@@ -31,6 +25,8 @@ const GLANCE: Duration = Duration::from_micros(2);
 const IDLE_ROUNDS: u32 = 32;
 /// A warp's turns in a row before other warps get theirs.
 const WARP_TURNS: u32 = 64;
+/// A block's turns in a row before it looks at the clock.
+const BLOCK_TURNS: u32 = 16;
 /// A sleep shorter than this is not worth giving the operating system thread away.
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
 /// `nanosleep` sleeps no longer than this (PTX manual).
@@ -54,17 +50,22 @@ pub(crate) struct Block {
     sleeping: Vec<(Instant, Seat)>,
     /// Since when the block has only spun.
     spinning_since: Option<Instant>,
-    // Before what their code uses.
-    coroutines: Vec<Option<DeviceCoroutine>>,
+    // Before what its code uses.
+    runner: Runner,
     threads: Box<[UnsafeCell<Thread>]>,
-    guards: Vec<std::ops::Range<usize>>,
-    stacks: Vec<ThreadStack>,
     _shared: Buffer,
     _local: Buffer,
 }
 
-// SAFETY: the coroutines' suspended frames are compiled code and `Thread::ask`; neither keeps anything of the
-// operating system thread across a suspension. All pointers are to memory that the block or its grid owns.
+/// How the threads run.
+#[derive(Debug)]
+enum Runner {
+    Turns(TurnThreads),
+    Coroutines(Coroutines),
+}
+
+// SAFETY: the coroutines' suspended frames are compiled code, its callers here and `Thread::ask`; none keeps anything
+// of the operating system thread across a suspension. All pointers are to memory that the block or its grid owns.
 unsafe impl Send for Block {}
 
 impl std::fmt::Debug for Block {
@@ -89,6 +90,15 @@ impl Block {
             thread.context.local = local.pointer().wrapping_add(index * stride);
             UnsafeCell::new(thread)
         });
+        let threads: Box<[_]> = threads.collect();
+        let runner = match &grid.kernel.entry {
+            Entry::Turns(entry, resumable) => {
+                Runner::Turns(TurnThreads::new(*entry, resumable.clone(), &threads))
+            }
+            Entry::Thread(entry) | Entry::Row(entry) | Entry::Stack(entry) => {
+                Runner::Coroutines(Coroutines::new(*entry, count as usize))
+            }
+        };
         Self {
             ctaid: [0; 3],
             warps: Vec::new(),
@@ -96,10 +106,8 @@ impl Block {
             live: 0,
             sleeping: Vec::new(),
             spinning_since: None,
-            coroutines: (0..count).map(|_| None).collect(),
-            threads: threads.collect(),
-            guards: vec![0..0; count as usize],
-            stacks: Vec::new(),
+            runner,
+            threads,
             _shared: shared,
             _local: local,
         }
@@ -118,6 +126,9 @@ impl Block {
         self.spinning_since = None;
         for (index, thread) in self.threads.iter_mut().enumerate() {
             thread.get_mut().place(ctaid, index as u32);
+        }
+        if let Runner::Turns(turns) = &mut self.runner {
+            turns.restart();
         }
     }
 
@@ -170,6 +181,9 @@ impl Block {
     /// One round.
     fn round(&mut self, grid: &Grid) -> Result<Round, Fault> {
         let mut round = Round::default();
+        if self.goes_on_at_once() && self.block_turns(grid, &mut round)? {
+            return Ok(round);
+        }
         for warp in 0..self.warps.len() as u32 {
             for _ in 0..WARP_TURNS {
                 let this = &mut self.warps[warp as usize];
@@ -181,57 +195,130 @@ impl Block {
                     }
                     break;
                 }
-                for lane in lanes(ready) {
-                    round.turns += 1;
-                    round.progress |= self.turn(grid, Seat { warp, lane })?;
-                }
+                round.turns += ready.count_ones();
+                round.progress |= match self.runner {
+                    Runner::Turns(_) => self.warp_turn(grid, warp, ready)?,
+                    Runner::Coroutines(_) => self.thread_turns(grid, warp, ready)?,
+                };
             }
         }
         Ok(round)
     }
 
-    /// Gives one thread its turn; true if it did more than look around.
-    fn turn(&mut self, grid: &Grid, seat: Seat) -> Result<bool, Fault> {
-        let index = seat.index();
-        if self.coroutines[index].is_none() {
-            self.begin(grid, index).map_err(|error| {
-                tracing::error!(%error, "no stack for a device thread; ask for fewer threads or smaller stacks");
-                self.fault(grid, index, Trap::StackOverflow, None)
-            })?;
-        }
-        let Some(coroutine) = &mut self.coroutines[index] else {
-            return Ok(false);
+    /// Whether all threads can run, and meet at barriers of the block only.
+    fn goes_on_at_once(&self) -> bool {
+        let Runner::Turns(turns) = &self.runner else {
+            return false;
         };
-        let input = self.warps[seat.warp as usize].results[seat.lane as usize];
-        match signals::resume(coroutine, self.guards[index].clone(), input) {
-            CoroutineResult::Yield(request) => self.grant(grid, seat, request),
-            CoroutineResult::Return(exit) => {
-                if let Some(done) = self.coroutines[index].take() {
-                    self.stacks.push(done.into_stack());
-                }
-                if let Exit::Signal(signal) = exit {
-                    let (trap, address) = from_signal(&signal, grid.device.memory());
-                    return Err(self.fault(grid, index, trap, address));
-                }
-                self.exit(seat);
-                Ok(true)
-            }
-        }
+        turns.only_barriers() && self.warps.iter().all(|warp| warp.ready == warp.live)
     }
 
-    fn begin(&mut self, grid: &Grid, index: usize) -> io::Result<()> {
-        let stack = match self.stacks.pop() {
-            Some(stack) => stack,
-            None => grid.stacks.take()?,
+    /// Runs all threads of a block up to the same barrier, again and again. True if that was all; if threads stop at
+    /// different sites, the round goes on with what they ask.
+    fn block_turns(&mut self, grid: &Grid, round: &mut Round) -> Result<bool, Fault> {
+        for _ in 0..BLOCK_TURNS {
+            let Runner::Turns(turns) = &mut self.runner else {
+                return Ok(false);
+            };
+            let warps = self.warps.iter().map(|warp| warp.live).enumerate();
+            let warps = warps.filter(|&(_, live)| live != 0);
+            let ran = turns.run(grid, &self.threads, warps);
+            let site = ran.map_err(|stop| stopped(&self.threads, grid, &stop))?;
+            round.progress = true;
+            round.turns += self.live;
+            if site == SITE_EXITED {
+                self.live = 0;
+                return Ok(true);
+            }
+            if turns.meet(site) == Some(Meet::BarSyncAll) {
+                if grid.stopped() {
+                    return Ok(true);
+                }
+                continue;
+            }
+            for warp in 0..self.warps.len() as u32 {
+                let ready = std::mem::take(&mut self.warps[warp as usize].ready);
+                self.ask_each(grid, warp, ready)?;
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Runs threads of a warp. True if one did more than look around.
+    fn warp_turn(&mut self, grid: &Grid, warp: u32, ready: u32) -> Result<bool, Fault> {
+        let Runner::Turns(turns) = &mut self.runner else {
+            return Ok(false);
         };
-        self.guards[index] = stack.guard();
-        let thread = self.threads[index].get();
-        self.coroutines[index] = Some(DeviceCoroutine::with_stack(stack, move |yielder, _| {
-            // SAFETY: `threads` outlives `coroutines`, and while a thread runs only it uses its entry.
-            unsafe { Thread::run(thread, yielder) };
-            Exit::Done
-        }));
-        Ok(())
+        let this = &mut self.warps[warp as usize];
+        let first = warp as usize * 32;
+        for lane in lanes(ready) {
+            turns.set_result(first + lane as usize, this.results[lane as usize]);
+        }
+        for _ in 0..WARP_TURNS {
+            let ran = turns.run(grid, &self.threads, std::iter::once((warp as usize, ready)));
+            let site = ran.map_err(|stop| stopped(&self.threads, grid, &stop))?;
+            let meet = turns.meet(site);
+            if let Some(meet) = meet
+                && ready == this.live
+                && turns.complete_warp(meet, first, ready)
+            {
+                continue;
+            }
+            let seats = Seats { warp, lanes: ready };
+            match meet {
+                Some(Meet::BarSyncAll) => self.arrive(0, 0, seats, BarrierOp::Sync),
+                None if site != SITES_DIFFER => self.exit(seats),
+                _ => return self.ask_each(grid, warp, ready),
+            }
+            return Ok(true);
+        }
+        this.ready |= ready;
+        for lane in lanes(ready) {
+            this.results[lane as usize] = turns.result(first + lane as usize);
+        }
+        Ok(true)
+    }
+
+    /// Grants what each of some stopped threads of a warp asks.
+    fn ask_each(&mut self, grid: &Grid, warp: u32, stopped: u32) -> Result<bool, Fault> {
+        let mut progress = false;
+        for lane in lanes(stopped) {
+            let Runner::Turns(turns) = &self.runner else {
+                return Ok(false);
+            };
+            let seat = Seat { warp, lane };
+            progress |= match turns.request(seat.index()) {
+                Some(request) => self.grant(grid, seat, request)?,
+                None => {
+                    self.exit(seat.into());
+                    true
+                }
+            };
+        }
+        Ok(progress)
+    }
+
+    /// Gives threads with stacks their turns; true if one did more than look around.
+    fn thread_turns(&mut self, grid: &Grid, warp: u32, ready: u32) -> Result<bool, Fault> {
+        let mut progress = false;
+        for lane in lanes(ready) {
+            let Runner::Coroutines(coroutines) = &mut self.runner else {
+                return Ok(false);
+            };
+            let seat = Seat { warp, lane };
+            let index = seat.index();
+            let input = self.warps[warp as usize].results[lane as usize];
+            progress |= match coroutines.turn(grid, index, &self.threads[index], input) {
+                Ok(Step::Asked(request)) => self.grant(grid, seat, request)?,
+                Ok(Step::Ended) => {
+                    self.exit(seat.into());
+                    true
+                }
+                Err((trap, address)) => return Err(self.fault(grid, index, trap, address)),
+            };
+        }
+        Ok(progress)
     }
 
     fn grant(&mut self, grid: &Grid, seat: Seat, request: Request) -> Result<bool, Fault> {
@@ -255,37 +342,48 @@ impl Block {
                 if id >= BARRIERS {
                     return Err(self.fault(grid, seat.index(), Trap::IllegalInstruction, None));
                 }
-                let mut open = Vec::new();
-                self.barriers
-                    .arrive(id, count, seat, op, &self.warps, |seat, result| {
-                        open.push((seat, result))
-                    });
-                self.release(open);
-                if matches!(op, super::barrier::BarrierOp::Arrive) {
+                self.arrive(id, count, seat.into(), op);
+                if matches!(op, BarrierOp::Arrive) {
                     self.warps[seat.warp as usize].ready |= 1 << seat.lane;
                 }
             }
             Request::Fault(trap, address) => {
                 return Err(self.fault(grid, seat.index(), trap, address));
             }
+            Request::Stopped(_) => {
+                return Err(self.fault(grid, seat.index(), Trap::IllegalInstruction, None));
+            }
         }
         Ok(true)
     }
 
-    fn exit(&mut self, seat: Seat) {
-        self.live -= 1;
-        self.warps[seat.warp as usize].exit(seat.lane);
+    /// Threads reached a barrier.
+    fn arrive(&mut self, id: u32, count: u32, seats: Seats, op: BarrierOp) {
         let mut open = Vec::new();
         self.barriers
-            .thread_exited(&self.warps, |seat, result| open.push((seat, result)));
-        self.release(open);
+            .arrive(id, count, seats, op, &self.warps, |seats, result| {
+                open.push((seats, result))
+            });
+        self.release(&open);
     }
 
-    fn release(&mut self, open: Vec<(Seat, u64)>) {
-        for (seat, result) in open {
-            let warp = &mut self.warps[seat.warp as usize];
-            warp.results[seat.lane as usize] = result;
-            warp.ready |= 1 << seat.lane;
+    /// Threads have ended.
+    fn exit(&mut self, seats: Seats) {
+        self.live -= seats.lanes.count_ones();
+        self.warps[seats.warp as usize].exit_all(seats.lanes);
+        let mut open = Vec::new();
+        self.barriers
+            .thread_exited(&self.warps, |seats, result| open.push((seats, result)));
+        self.release(&open);
+    }
+
+    fn release(&mut self, open: &[(Seats, u64)]) {
+        for &(seats, result) in open {
+            let warp = &mut self.warps[seats.warp as usize];
+            warp.ready |= seats.lanes;
+            for lane in lanes(seats.lanes) {
+                warp.results[lane as usize] = result;
+            }
         }
     }
 
@@ -386,29 +484,29 @@ impl Block {
     }
 
     fn stop_threads(&mut self) {
-        for slot in &mut self.coroutines {
-            if let Some(mut coroutine) = slot.take() {
-                // SAFETY: suspended in compiled code or `Thread::ask`, whose frames have nothing to drop.
-                unsafe { coroutine.force_reset() };
-                self.stacks.push(coroutine.into_stack());
-            }
+        if let Runner::Coroutines(coroutines) = &mut self.runner {
+            coroutines.stop();
         }
         self.live = 0;
     }
 
     /// Keeps the stacks while the grid has blocks to start, else gives them back.
     fn return_stacks(&mut self, grid: &Grid) {
-        if grid.stopped() || !grid.has_unclaimed() {
-            grid.stacks.give(self.stacks.drain(..));
+        if !grid.stopped() && grid.has_unclaimed() {
+            return;
+        }
+        match &mut self.runner {
+            Runner::Turns(turns) => turns.release(grid),
+            Runner::Coroutines(coroutines) => coroutines.release(grid),
         }
     }
 }
 
-impl Drop for Block {
-    fn drop(&mut self) {
-        // A suspended coroutine must not unwind when dropped.
-        self.stop_threads();
-    }
+/// The fault of a stopped call of compiled code.
+fn stopped(threads: &[UnsafeCell<Thread>], grid: &Grid, stop: &Stop) -> Fault {
+    // SAFETY: compiled code is not running, so nobody else uses the thread.
+    let context = unsafe { &(*threads[stop.thread].get()).context };
+    Fault::at(&grid.kernel.name, context, stop.trap, stop.address)
 }
 
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use super::block::{Block, Pause};
 use super::fault::Fault;
 use super::stack::StackPool;
 use super::{CancelToken, Device, plain};
-use crate::abi::{Kernel, Trap};
+use crate::abi::{Entry, Kernel, Trap};
 use crate::output::LaunchOutput;
 
 /// Most blocks of a plain kernel that one thread takes at a time.
@@ -38,6 +38,8 @@ pub(crate) struct Grid {
     pub(crate) stacks: Arc<StackPool>,
     pub(crate) output: LaunchOutput,
     pub(crate) cancel: CancelToken,
+    /// Stacks that a running block has.
+    stacks_per_block: usize,
     total: u64,
     /// First unclaimed block; may pass `total`.
     next: AtomicU64,
@@ -101,6 +103,10 @@ impl Grid {
     pub(crate) fn new(plan: Plan, device: Arc<Device>, stacks: Arc<StackPool>) -> Self {
         Self {
             total: plan.grid.iter().map(|&count| u64::from(count)).product(),
+            stacks_per_block: match plan.kernel.entry {
+                Entry::Turns(..) => 1,
+                _ => plan.block_threads as usize,
+            },
             kernel: plan.kernel,
             grid: plan.grid,
             block: plan.block,
@@ -186,14 +192,14 @@ impl Grid {
                 Work::Wait(None)
             };
         }
-        if !self.kernel.threads_meet {
+        if !self.kernel.entry.threads_meet() {
             return self.take_plain(state);
         }
         let due = Self::due(state);
         let start = self.has_unclaimed() && (state.new_is_next || due.is_none());
         if start
             && self.stacks.admit(
-                self.block_threads as usize,
+                self.stacks_per_block,
                 state.resident == 0 || self.is_cooperative(),
             )
         {
@@ -204,7 +210,7 @@ impl Grid {
                 state.new_is_next = false;
                 return Work::Start(number, state.spare.pop());
             }
-            self.stacks.dismiss(self.block_threads as usize);
+            self.stacks.dismiss(self.stacks_per_block);
         }
         state.new_is_next = true;
         if let Some((_, block)) = due.and_then(|index| state.parked.remove(index)) {
@@ -328,7 +334,7 @@ impl Grid {
 
     fn retire(&self, state: &mut State, blocks: usize) {
         state.resident -= blocks;
-        self.stacks.dismiss(blocks * self.block_threads as usize);
+        self.stacks.dismiss(blocks * self.stacks_per_block);
     }
 
     fn fail(&self, state: &mut State, fault: Fault) {

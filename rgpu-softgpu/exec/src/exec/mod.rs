@@ -1,7 +1,9 @@
 //! Runs grids of threads on the CPU.
 //!
 //! - [`Pool::launch`] runs one grid and returns when it has ended; several callers (one per stream) may be in it.
-//! - Kernels whose threads never meet run as loops (`plain`); the others get a coroutine per thread (`block`).
+//! - Kernels whose threads never meet run as loops (`plain`). Those of the others stop where they meet and go on from
+//!   there (`turns`), or, where the compiler cannot make them do so, have a coroutine each (`coroutines`); `block`
+//!   decides whose turn it is.
 //! - A thread that polls memory yields; a block that only polls gives its operating system thread to other blocks,
 //!   so whoever waits for a flag sees it in the end, whether another thread, block, kernel or the host sets it.
 //! - A fault ([`Fault`]) stops its grid: blocks that have not started never do, others stop when they next yield,
@@ -10,6 +12,7 @@
 mod barrier;
 mod block;
 mod buffer;
+mod coroutines;
 mod fault;
 mod grid;
 mod plain;
@@ -17,6 +20,7 @@ mod pool;
 mod signals;
 mod stack;
 pub(crate) mod thread;
+mod turns;
 mod warp;
 
 use std::sync::Arc;
@@ -32,6 +36,7 @@ pub(crate) use grid::Grid;
 pub use pool::{Options, Pool, WORKSPACE};
 pub use signals::keep_off_this_thread as keep_signals_off_this_thread;
 pub use stack::DEFAULT_STACK;
+pub(crate) use thread::CONTEXT_STRIDE;
 pub(crate) use warp::WarpOp;
 
 /// Most threads of a block.

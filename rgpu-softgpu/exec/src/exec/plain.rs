@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::fault::{Fault, from_signal};
 use super::thread::{DeviceCoroutine, Exit, Request, Thread};
 use super::{Grid, signals};
-use crate::abi::Trap;
+use crate::abi::{Entry, KernelFn, Trap};
 
 /// Runs blocks of `grid` until there are none left to start, or `until` has passed.
 pub(crate) fn run(grid: &Grid, smid: u32, until: Option<Instant>) -> Result<(), Fault> {
@@ -46,7 +46,9 @@ fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(),
         unsafe {
             let grid = &*grid_pointer;
             for block in blocks {
-                run_block(grid, thread, block, |thread| Thread::run(thread, yielder));
+                run_block(grid, thread, block, |thread, entry| {
+                    Thread::run(thread, entry, yielder)
+                });
             }
         }
         Exit::Done
@@ -87,14 +89,18 @@ fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(),
 ///
 /// # Safety
 /// `thread` is valid and nobody else uses it.
-unsafe fn run_block(grid: &Grid, thread: *mut Thread, block: u64, run: impl Fn(*mut Thread)) {
+unsafe fn run_block(
+    grid: &Grid,
+    thread: *mut Thread,
+    block: u64,
+    run: impl Fn(*mut Thread, KernelFn),
+) {
     let ctaid = grid.ctaid(block);
     let mut index = 0;
-    // A kernel that runs rows itself is called once for each.
-    let calls = if grid.kernel.runs_rows {
-        1
-    } else {
-        grid.block[0]
+    let (entry, calls) = match grid.kernel.entry {
+        Entry::Row(entry) => (entry, 1),
+        Entry::Thread(entry) | Entry::Stack(entry) => (entry, grid.block[0]),
+        Entry::Turns(..) => return,
     };
     for z in 0..grid.block[2] {
         for y in 0..grid.block[1] {
@@ -110,7 +116,7 @@ unsafe fn run_block(grid: &Grid, thread: *mut Thread, block: u64, run: impl Fn(*
                 context.warpid = index >> 5;
                 context.local_top = 0;
                 index += 1;
-                run(thread);
+                run(thread, entry);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One device thread: its context, and how it asks the scheduler for things.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 
 use corosensei::{Coroutine, Yielder};
@@ -10,7 +10,7 @@ use super::signals::SignalFault;
 use super::stack::ThreadStack;
 use super::warp::WarpOp;
 use super::{Device, Grid};
-use crate::abi::{ThreadContext, Trap};
+use crate::abi::{KernelFn, ThreadContext, Trap};
 use crate::memory::HostRange;
 
 /// What a thread wants from the scheduler. Until it is granted, the thread does not run.
@@ -28,6 +28,8 @@ pub(crate) enum Request {
     Warp { op: WarpOp, mask: u32 },
     /// Which lanes are active here?
     Active { site: u32 },
+    /// Threads of a resumable kernel have stopped; what a `TurnFn` has returned.
+    Stopped(u32),
 }
 
 /// How a thread ended.
@@ -50,6 +52,9 @@ pub(crate) struct Thread {
     /// The host memory accessed last, and the registry's generation then.
     host_range: Cell<(HostRange, u64)>,
 }
+
+/// Distance of the contexts of two threads of a block.
+pub(crate) const CONTEXT_STRIDE: usize = size_of::<UnsafeCell<Thread>>();
 
 impl Thread {
     /// A thread of `grid`, yet without a place. `runtime` is set when the thread starts.
@@ -100,17 +105,27 @@ impl Thread {
         self.context.local_top = 0;
     }
 
-    /// Runs the kernel for this thread.
+    /// Lets the thread's library calls suspend the coroutine of `yielder`.
     ///
     /// # Safety
-    /// `this` is valid, nobody else uses it, and the grid it names lives; called on a coroutine's stack, whose
-    /// yielder is `yielder`.
-    pub(crate) unsafe fn run(this: *mut Self, yielder: &Yielder<u64, Request>) {
-        // SAFETY: by contract; the kernel's contract is the one of `crate::abi`.
+    /// `this` is valid and nobody else uses it.
+    pub(crate) unsafe fn attach(this: *mut Self, yielder: &Yielder<u64, Request>) {
+        // SAFETY: by contract.
         unsafe {
             (*this).context.runtime = this.cast();
             (*this).yielder.set(yielder);
-            let entry = (*(*this).grid).kernel.entry;
+        }
+    }
+
+    /// Runs the kernel for this thread, or for the row of threads that it stands for.
+    ///
+    /// # Safety
+    /// `this` is valid, nobody else uses it, and the grid it names lives; called on a coroutine's stack, whose
+    /// yielder is `yielder`. `entry` is the grid's.
+    pub(crate) unsafe fn run(this: *mut Self, entry: KernelFn, yielder: &Yielder<u64, Request>) {
+        // SAFETY: by contract; the kernel's contract is the one of `crate::abi`.
+        unsafe {
+            Self::attach(this, yielder);
             entry(&raw mut (*this).context);
         }
     }

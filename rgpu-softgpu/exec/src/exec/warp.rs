@@ -90,6 +90,13 @@ impl Warp {
         self.waiting
     }
 
+    /// Some lanes, none of which anybody waits for, are done.
+    pub(crate) fn exit_all(&mut self, lanes_done: u32) {
+        for lane in lanes(lanes_done) {
+            self.exit(lane);
+        }
+    }
+
     /// A lane asks which lanes are active at `site`.
     pub(crate) fn ask_active(&mut self, lane: u32, site: u32) {
         self.sites[lane as usize] = site;
@@ -157,12 +164,7 @@ impl Warp {
                         }
                     )
                 });
-                u64::from(match mode {
-                    vote::ALL => u32::from(ballot == members),
-                    vote::ANY => u32::from(ballot != 0),
-                    vote::UNI => u32::from(ballot == members || ballot == 0),
-                    _ => ballot,
-                })
+                u64::from(vote_result(mode, ballot, members))
             }
             WarpOp::MatchAny(value) => u64::from(self.gather(
                 members,
@@ -201,6 +203,33 @@ impl Warp {
     }
 }
 
+/// What a vote gives, where `ballot` are those of `members` whose predicate holds.
+pub(crate) fn vote_result(mode: u32, ballot: u32, members: u32) -> u32 {
+    match mode {
+        vote::ALL => u32::from(ballot == members),
+        vote::ANY => u32::from(ballot != 0),
+        vote::UNI => u32::from(ballot == members || ballot == 0),
+        _ => ballot,
+    }
+}
+
+/// `shfl` by all lanes of `members` at once, each with its operands mode, value, b, c.
+pub(crate) fn shuffle_all(operands: &[[u64; 5]; 32], members: u32) -> [u64; 32] {
+    let mut results = [0; 32];
+    for lane in lanes(members) {
+        let [mode, value, b, c, _] = operands[lane as usize].map(|word| word as u32);
+        let (source, inside) = shuffle_source(lane, mode, b, c);
+        let value = if members & 1 << source != 0 {
+            operands[source as usize][1] as u32
+        } else {
+            // PTX leaves the value open.
+            value
+        };
+        results[lane as usize] = pair(value, inside);
+    }
+    results
+}
+
 /// The lanes of a mask, lowest first.
 pub(crate) fn lanes(mut mask: u32) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {
@@ -237,7 +266,8 @@ fn shuffle_source(lane: u32, mode: u32, b: u32, c: u32) -> (u32, bool) {
     }
 }
 
-fn reduce(op: u32, a: u32, b: u32) -> u32 {
+/// One step of `redux`.
+pub(crate) fn reduce(op: u32, a: u32, b: u32) -> u32 {
     match op {
         redux::ADD => a.wrapping_add(b),
         redux::MIN_S32 => (a as i32).min(b as i32) as u32,

@@ -11,30 +11,36 @@ use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::JITModule;
 use rgpu_ptx::ast::{Guard, LocalId, Statement, StatementKind};
 use rgpu_ptx::types::StateSpace;
-use rgpu_softgpu_exec::abi::{ThreadContext, Trap};
+use rgpu_softgpu_exec::abi::{Meet, ThreadContext, Trap};
 
 use super::memory::{slot_flags, top_offset};
 use super::util::{checked, constant, iconst};
-use super::{Emitter, Row, Thread, Unit, call, control};
+use super::{Emitter, Row, Thread, Unit, call, control, turns};
 use crate::error::{Emit, Error, Refusal, refuse, refused_at};
 use crate::passes::reg_types::machine_type;
 
 /// Largest `.param` variable of a call, and largest sum of them: they live on the host stack.
 const SLOT_LIMIT: u64 = 64 << 10;
 
-/// Emits the function at position `at` of the plan into `b`.
+/// Emits the function at position `at` of the plan into `b`. Gives the sites at which a resumable kernel stops.
 pub(crate) fn emit(
     mut b: FunctionBuilder<'_>,
     unit: &Unit<'_>,
     jit: &mut JITModule,
     at: usize,
-) -> Result<(), Error> {
+) -> Result<Vec<Meet>, Error> {
     let function = &unit.plan.reached.functions[at];
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let params = b.block_params(entry).to_vec();
-    let thread = thread(&mut b, params[0]);
+    let resumable = function.is_kernel && unit.plan.resume.is_some();
+    let context = if resumable {
+        turns::first_context(&mut b, params[0])
+    } else {
+        params[0]
+    };
+    let thread = thread(&mut b, context);
     let regs = unit.plan.reg_types[at]
         .iter()
         .map(|ty| b.declare_var(*ty))
@@ -55,6 +61,7 @@ pub(crate) fn emit(
         labels,
         thread,
         row: None,
+        turns: None,
         carry,
         places: params[1..].to_vec(),
         slots: HashMap::new(),
@@ -70,6 +77,9 @@ pub(crate) fn emit(
         refused_at(&unit.module.text, span, kernel, &function.name, refusal)
     };
     let whole = unit.module.functions[function.id.index()].span;
+    if resumable {
+        emitter.enter_turns(params[0]);
+    }
     emitter.enter().map_err(|refusal| place(refusal, whole))?;
     for (index, statement) in function.body.statements.iter().enumerate() {
         emitter.statement = index;
@@ -81,13 +91,14 @@ pub(crate) fn emit(
         control::leave(&mut emitter, false).map_err(|refusal| place(refusal, whole))?;
     }
     emitter.finish_row();
+    let sites = emitter.finish_turns();
     emitter
         .finish_faults()
         .map_err(|refusal| place(refusal, whole))?;
     emitter.b.seal_all_blocks();
     let config = cranelift_module::Module::isa(emitter.jit).frontend_config();
     emitter.b.finalize(config);
-    Ok(())
+    Ok(sites)
 }
 
 /// Loads what every access needs from the context.
@@ -106,6 +117,7 @@ fn thread(b: &mut FunctionBuilder<'_>, ctx: Value) -> Thread {
     let frame = iconst(b, types::I64, 0);
     Thread {
         ctx,
+        block_ctx: ctx,
         shared,
         shared_size,
         local,
@@ -175,7 +187,7 @@ impl Emitter<'_, '_> {
         let Some(row) = self.row else { return };
         self.b.switch_to_block(row.next);
         let x = self.b.ins().iadd_imm_u(row.x, 1);
-        let end = self.context_field(types::I32, offset_of!(ThreadContext, ntid));
+        let end = self.block_field(types::I32, offset_of!(ThreadContext, ntid));
         let more = self.b.ins().icmp(IntCC::UnsignedLessThan, x, end);
         let done = self.b.create_block();
         self.b

@@ -75,10 +75,13 @@ pub(crate) fn branch_indexed(e: &mut Emitter<'_, '_>, index: &Operand, targets: 
 pub(crate) fn leave(e: &mut Emitter<'_, '_>, exit: bool) -> Emit {
     let function = e.function();
     if function.is_kernel {
-        match e.row {
-            Some(row) => e.b.ins().jump(row.next, &[]),
-            None => e.b.ins().return_(&[]),
-        };
+        if e.turns.is_some() {
+            e.end_thread();
+        } else if let Some(row) = e.row {
+            e.b.ins().jump(row.next, &[]);
+        } else {
+            e.b.ins().return_(&[]);
+        }
         return Ok(());
     }
     for (index, reg) in function.body.return_regs.iter().enumerate() {

@@ -22,13 +22,16 @@ pub(crate) mod moves;
 pub(crate) mod operand;
 pub(crate) mod place;
 pub(crate) mod special;
+pub(crate) mod turns;
 pub(crate) mod util;
 pub(crate) mod video;
 pub(crate) mod warp;
 
 use std::collections::HashMap;
 
-use cranelift_codegen::ir::{self, AbiParam, Block, FuncRef, InstBuilder, StackSlot, Value, types};
+use cranelift_codegen::ir::{
+    self, AbiParam, Block, FuncRef, InstBuilder, StackSlot, Type, Value, types,
+};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use cranelift_jit::JITModule;
 use cranelift_module::{DataId, Linkage, Module as _};
@@ -36,7 +39,7 @@ use rgpu_ptx::Module;
 use rgpu_ptx::ast::{FuncId, Instr, LocalId, Operand};
 use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::ScalarType;
-use rgpu_softgpu_exec::abi::Trap;
+use rgpu_softgpu_exec::abi::{Meet, Trap};
 use rgpu_softgpu_exec::libcalls::{self, Ty};
 
 use crate::error::{Emit, refuse};
@@ -62,6 +65,8 @@ pub(crate) struct Unit<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Thread {
     pub(crate) ctx: Value,
+    /// A context for what is the same in all threads of the block.
+    pub(crate) block_ctx: Value,
     pub(crate) shared: Value,
     pub(crate) shared_size: Value,
     pub(crate) local: Value,
@@ -96,6 +101,8 @@ pub(crate) struct Emitter<'e, 'f> {
     pub(crate) labels: Vec<Block>,
     pub(crate) thread: Thread,
     pub(crate) row: Option<Row>,
+    /// The loop over the threads that have their turn, in a resumable kernel.
+    pub(crate) turns: Option<turns::TurnLoop>,
     /// `CC.CF`.
     pub(crate) carry: Variable,
     /// Host addresses of the parameters and return places (device functions).
@@ -125,6 +132,11 @@ impl<'e, 'f> Emitter<'e, 'f> {
 
     /// Calls a host function by its row's name.
     pub(crate) fn libcall(&mut self, name: &'static str, args: &[Value]) -> Emit<Option<Value>> {
+        if self.turns.is_some()
+            && let Some(meet) = Meet::in_place_of(name)
+        {
+            return self.stop(meet, name, &args[1..]);
+        }
         let function = self.import(name)?;
         let call = self.b.ins().call(function, args);
         Ok(self.b.inst_results(call).first().copied())
@@ -145,19 +157,13 @@ impl<'e, 'f> Emitter<'e, 'f> {
         let Some(row) = libcalls::find(name) else {
             return refuse(format!("host function {name} is missing"));
         };
-        let machine = |ty: &Ty| match ty {
-            Ty::I32 => types::I32,
-            Ty::I64 | Ty::Ptr => types::I64,
-            Ty::F32 => types::F32,
-            Ty::F64 => types::F64,
-        };
         let mut signature = self.jit.make_signature();
         signature
             .params
-            .extend(row.params.iter().map(|ty| AbiParam::new(machine(ty))));
+            .extend(row.params.iter().map(|ty| AbiParam::new(machine(*ty))));
         signature
             .returns
-            .extend(row.ret.iter().map(|ty| AbiParam::new(machine(ty))));
+            .extend(row.ret.iter().map(|ty| AbiParam::new(machine(*ty))));
         let declared = self.jit.declare_function(name, Linkage::Import, &signature);
         let id = match declared {
             Ok(id) => id,
@@ -269,6 +275,16 @@ impl<'e, 'f> Emitter<'e, 'f> {
             | Vabsdiff2 | Vmin2 | Vmax2 | Vset2 | Vadd4 | Vsub4 | Vavrg4 | Vabsdiff4 | Vmin4
             | Vmax4 | Vset4 => video::emit(self, instr),
         }
+    }
+}
+
+/// The machine type of a host function's argument or result.
+fn machine(ty: Ty) -> Type {
+    match ty {
+        Ty::I32 => types::I32,
+        Ty::I64 | Ty::Ptr => types::I64,
+        Ty::F32 => types::F32,
+        Ty::F64 => types::F64,
     }
 }
 

@@ -120,6 +120,7 @@ impl Emitter<'_, '_> {
         };
         let value = reshape(&mut self.b, value, target);
         self.b.def_var(variable, value);
+        self.keep(reg, value);
     }
 
     /// Offset of a shared or local variable, or of a parameter's copy, in shared memory or in the frame.

@@ -18,6 +18,13 @@ impl Emitter<'_, '_> {
         let offset = i32::try_from(offset).unwrap_or(i32::MAX);
         self.b.ins().load(ty, constant(), self.thread.ctx, offset)
     }
+
+    /// A field of the context that is the same in all threads of the block.
+    pub(crate) fn block_field(&mut self, ty: Type, offset: usize) -> Value {
+        let offset = i32::try_from(offset).unwrap_or(i32::MAX);
+        let block = self.thread.block_ctx;
+        self.b.ins().load(ty, constant(), block, offset)
+    }
 }
 
 /// The value of a special register, in its natural width.
@@ -25,6 +32,9 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
     use SpecialReg::*;
     let vector = |e: &mut Emitter<'_, '_>, base: usize, lane: usize| {
         e.context_field(types::I32, base + 4 * lane)
+    };
+    let of_block = |e: &mut Emitter<'_, '_>, base: usize, lane: usize| {
+        e.block_field(types::I32, base + 4 * lane)
     };
     let (tid, ntid) = (
         offset_of!(ThreadContext, tid),
@@ -41,16 +51,16 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
         },
         TidY => vector(e, tid, 1),
         TidZ => vector(e, tid, 2),
-        NtidX => vector(e, ntid, 0),
-        NtidY => vector(e, ntid, 1),
-        NtidZ => vector(e, ntid, 2),
+        NtidX => of_block(e, ntid, 0),
+        NtidY => of_block(e, ntid, 1),
+        NtidZ => of_block(e, ntid, 2),
         // Without clusters, every block is a cluster of its own.
-        CtaidX | ClusterIdX => vector(e, ctaid, 0),
-        CtaidY | ClusterIdY => vector(e, ctaid, 1),
-        CtaidZ | ClusterIdZ => vector(e, ctaid, 2),
-        NctaidX | NclusterIdX => vector(e, nctaid, 0),
-        NctaidY | NclusterIdY => vector(e, nctaid, 1),
-        NctaidZ | NclusterIdZ => vector(e, nctaid, 2),
+        CtaidX | ClusterIdX => of_block(e, ctaid, 0),
+        CtaidY | ClusterIdY => of_block(e, ctaid, 1),
+        CtaidZ | ClusterIdZ => of_block(e, ctaid, 2),
+        NctaidX | NclusterIdX => of_block(e, nctaid, 0),
+        NctaidY | NclusterIdY => of_block(e, nctaid, 1),
+        NctaidZ | NclusterIdZ => of_block(e, nctaid, 2),
         ClusterCtaidX | ClusterCtaidY | ClusterCtaidZ | ClusterCtarank => {
             iconst(&mut e.b, types::I32, 0)
         }
@@ -61,10 +71,10 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
         LaneId => lane(e),
         WarpId => warp(e),
         NwarpId => warps(e),
-        SmId => e.context_field(types::I32, offset_of!(ThreadContext, smid)),
-        NsmId => e.context_field(types::I32, offset_of!(ThreadContext, nsmid)),
+        SmId => e.block_field(types::I32, offset_of!(ThreadContext, smid)),
+        NsmId => e.block_field(types::I32, offset_of!(ThreadContext, nsmid)),
         GridId => {
-            let low = e.context_field(types::I32, offset_of!(ThreadContext, gridid));
+            let low = e.block_field(types::I32, offset_of!(ThreadContext, gridid));
             e.b.ins().uextend(types::I64, low)
         }
         LanemaskEq | LanemaskLe | LanemaskLt | LanemaskGe | LanemaskGt => lane_mask(e, special),
@@ -76,7 +86,7 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
         GlobalTimer => e.libcall_value("globaltimer", &[e.thread.ctx])?,
         TotalSmemSize | AggrSmemSize => resize(&mut e.b, e.thread.shared_size, types::I32, false),
         DynamicSmemSize => {
-            let size = e.context_field(types::I64, offset_of!(ThreadContext, dynamic_shared_size));
+            let size = e.block_field(types::I64, offset_of!(ThreadContext, dynamic_shared_size));
             e.b.ins().ireduce(types::I32, size)
         }
         ReservedSmemOffsetBegin
@@ -95,7 +105,7 @@ pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> 
 
 /// Half of the address of the memory through which the blocks of a cooperative grid meet.
 fn grid_workspace(e: &mut Emitter<'_, '_>, shift: i64) -> Value {
-    let address = e.context_field(types::I64, offset_of!(ThreadContext, grid_workspace));
+    let address = e.block_field(types::I64, offset_of!(ThreadContext, grid_workspace));
     let part = if shift == 0 {
         address
     } else {
@@ -122,7 +132,7 @@ fn linear_thread(e: &mut Emitter<'_, '_>, row: Row) -> Value {
         offset_of!(ThreadContext, ntid),
     );
     let [y, z] = [4, 8].map(|at| e.context_field(types::I32, tid + at));
-    let [width, height] = [0, 4].map(|at| e.context_field(types::I32, ntid + at));
+    let [width, height] = [0, 4].map(|at| e.block_field(types::I32, ntid + at));
     let rows = e.b.ins().imul(z, height);
     let rows = e.b.ins().iadd(rows, y);
     let before = e.b.ins().imul(rows, width);
@@ -152,9 +162,7 @@ fn warp(e: &mut Emitter<'_, '_>) -> Value {
 /// Warps of a block.
 fn warps(e: &mut Emitter<'_, '_>) -> Value {
     let ntid = offset_of!(ThreadContext, ntid);
-    let x = e.context_field(types::I32, ntid);
-    let y = e.context_field(types::I32, ntid + 4);
-    let z = e.context_field(types::I32, ntid + 8);
+    let [x, y, z] = [0, 4, 8].map(|at| e.block_field(types::I32, ntid + at));
     let xy = e.b.ins().imul(x, y);
     let threads = e.b.ins().imul(xy, z);
     let rounded = e.b.ins().iadd_imm_u(threads, i64::from(WARP_SIZE - 1));

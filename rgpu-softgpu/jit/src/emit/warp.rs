@@ -69,11 +69,12 @@ fn shuffle(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         Some(ShflMode::Idx) => shfl::IDX,
         None => return refuse("no mode"),
     };
+    // First, since the thread may stop there.
+    let mask = lane_mask(e, instr, 4)?;
     let mode = iconst(&mut e.b, types::I32, i64::from(mode));
     let value = e.read(operand(instr, 1)?, ScalarType::B32)?;
     let lane = e.read_u32(operand(instr, 2)?)?;
     let clamp = e.read_u32(operand(instr, 3)?)?;
-    let mask = lane_mask(e, instr, 4)?;
     let args = [e.thread.ctx, mode, value, lane, clamp, mask];
     let both = e.libcall_value("shfl_sync", &args)?;
     write_pair(e, operand(instr, 0)?, both, ScalarType::B32)
@@ -87,10 +88,11 @@ fn vote_of(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         Some(VoteMode::Ballot) => vote::BALLOT,
         None => return refuse("no mode"),
     };
+    // First, since the thread may stop there.
+    let mask = lane_mask(e, instr, 2)?;
     let number = iconst(&mut e.b, types::I32, i64::from(mode));
     let predicate = e.read(operand(instr, 1)?, ScalarType::Pred)?;
     let predicate = e.b.ins().uextend(types::I32, predicate);
-    let mask = lane_mask(e, instr, 2)?;
     let answer = e.libcall_value("vote_sync", &[e.thread.ctx, number, predicate, mask])?;
     if mode == vote::BALLOT {
         return e.write(operand(instr, 0)?, answer, ScalarType::B32);

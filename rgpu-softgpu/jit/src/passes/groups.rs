@@ -8,6 +8,7 @@ use rgpu_ptx::ast::{AddrBase, Body, Instr, Operand, Reg, Statement, StatementKin
 use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::StateSpace;
 
+use super::meet::{is_meeting, is_sleep};
 use super::visit;
 
 /// Widest range that one check may cover.
@@ -86,10 +87,12 @@ pub(crate) fn run(body: &Body) -> Groups {
 fn ends_run(statement: &Statement) -> bool {
     match &statement.kind {
         StatementKind::Instr(instr) => {
-            matches!(
+            let ends = matches!(
                 instr.op,
                 Opcode::Ret | Opcode::Exit | Opcode::Trap | Opcode::Brkpt
-            )
+            );
+            // A thread that stops comes back elsewhere.
+            ends || is_meeting(statement) || is_sleep(statement)
         }
         StatementKind::Pragma(_) => false,
         _ => true,

@@ -62,7 +62,8 @@ pub(crate) fn run(module: &rgpu_ptx::Module, reached: &Reached) -> Meeting {
     }
 }
 
-fn is_meeting(statement: &Statement) -> bool {
+/// Whether threads wait for each other at a statement.
+pub(super) fn is_meeting(statement: &Statement) -> bool {
     use Opcode::*;
     matches!(&statement.kind, StatementKind::Instr(instr) if matches!(
         instr.op,
@@ -124,7 +125,8 @@ fn polling_back_edges(body: &Body, calls_reader: &dyn Fn(&Statement) -> bool) ->
     found
 }
 
-fn is_sleep(statement: &Statement) -> bool {
+/// Whether a statement is `nanosleep`.
+pub(super) fn is_sleep(statement: &Statement) -> bool {
     matches!(&statement.kind, StatementKind::Instr(instr) if instr.op == Opcode::Nanosleep)
 }
 

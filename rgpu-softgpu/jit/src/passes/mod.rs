@@ -3,9 +3,11 @@
 pub(crate) mod exits;
 pub(crate) mod frames;
 pub(crate) mod groups;
+pub(crate) mod live;
 pub(crate) mod meet;
 pub(crate) mod reach;
 pub(crate) mod reg_types;
+pub(crate) mod resume;
 pub(crate) mod rows;
 pub(crate) mod shared;
 pub(crate) mod visit;
@@ -25,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) meeting: meet::Meeting,
     /// One call of the kernel runs a row of threads.
     pub(crate) runs_rows: bool,
+    /// What threads keep while they are stopped, if the kernel is resumable.
+    pub(crate) resume: Option<resume::Resume>,
     pub(crate) shared: shared::SharedLayout,
     pub(crate) frames: frames::Frames,
     /// Accesses of each function that share a check.
@@ -47,12 +51,14 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
     dump.pass("shared", &shared);
     let frames = frames::run(&reached);
     dump.pass("frames", &frames);
-    let reg_types = reached
+    let reg_types: Vec<Vec<Type>> = reached
         .functions
         .iter()
         .map(|f| reg_types::run(&f.body))
         .collect();
     dump.pass("reg_types", &reg_types);
+    let resume = resume::run(&reached, &meeting, &reg_types[0]);
+    dump.pass("resume", &resume);
     let groups = reached
         .functions
         .iter()
@@ -64,6 +70,7 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
         exits,
         meeting,
         runs_rows,
+        resume,
         shared,
         frames,
         groups,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::*;
-use crate::abi::{Code, KernelFn, ThreadContext, Trap};
+use crate::abi::{Code, Entry, KernelFn, ThreadContext, Trap};
 use crate::libcalls;
 
 type Ctx = *mut ThreadContext;
@@ -39,10 +39,12 @@ impl Code for Static {}
 fn kernel(entry: KernelFn, threads_meet: bool) -> Kernel {
     Kernel {
         name: "test".to_owned(),
-        entry,
+        entry: if threads_meet {
+            Entry::Stack(entry)
+        } else {
+            Entry::Thread(entry)
+        },
         code: Arc::new(Static),
-        threads_meet,
-        runs_rows: false,
         static_shared: 4096,
         local_size: 64,
         params_size: 8,

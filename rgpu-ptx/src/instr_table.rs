@@ -214,38 +214,53 @@ rows! {
 /// Control flow that has statement kinds of its own: spelling, PTX version times ten, lowest sm.
 pub const CONTROL: &[(&str, u16, u16)] = &[("bra", 10, 10), ("brx.idx", 60, 30), ("call", 10, 10)];
 
-/// Prefixes of instructions that parse to [`StatementKind::Unsupported`](crate::ast::StatementKind).
-pub const UNSUPPORTED: &[&str] = &[
-    "clusterlaunchcontrol",
-    "cp.async.bulk",
-    "cp.reduce",
-    "createpolicy",
-    "fence.acquire.sync_restrict::shared::cluster",
-    "fence.proxy.async::generic",
-    "fence.proxy.tensormap::generic",
-    "fence.release.sync_restrict::shared::cta",
-    "istypep",
-    "ldmatrix",
-    "mma",
-    "movmatrix",
-    "multimem",
-    "red.async",
-    "st.async",
-    "st.bulk",
-    "stmatrix",
-    "suld",
-    "suq",
-    "sured",
-    "sust",
-    "tcgen05",
-    "tensormap",
-    "tex",
-    "tld4",
-    "txq",
-    "vmad",
-    "wgmma",
-    "wmma",
+/// Instructions that parse to [`StatementKind::Unsupported`](crate::ast::StatementKind), by family: what they belong to,
+/// and how they begin.
+pub const UNSUPPORTED_FAMILIES: &[(&str, &[&str])] = &[
+    (
+        "matrices of a warp",
+        &["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix"],
+    ),
+    ("matrices of a warp group", &["wgmma"]),
+    ("tensor memory", &["tcgen05"]),
+    (
+        "textures and surfaces",
+        &[
+            "tex", "tld4", "txq", "istypep", "suld", "sust", "sured", "suq",
+        ],
+    ),
+    (
+        "bulk and tensor copies (TMA)",
+        &[
+            "cp.async.bulk",
+            "cp.reduce",
+            "st.bulk",
+            "tensormap",
+            "fence.proxy.tensormap::generic",
+            "fence.proxy.async::generic",
+        ],
+    ),
+    (
+        "clusters of more than one block",
+        &[
+            "st.async",
+            "red.async",
+            "multimem",
+            "clusterlaunchcontrol",
+            "fence.acquire.sync_restrict::shared::cluster",
+            "fence.release.sync_restrict::shared::cta",
+        ],
+    ),
+    ("cache policies of an address range", &["createpolicy"]),
+    ("video", &["vmad"]),
 ];
+
+/// The beginnings of all unsupported instructions.
+pub fn unsupported() -> impl Iterator<Item = &'static str> {
+    UNSUPPORTED_FAMILIES
+        .iter()
+        .flat_map(|(_, prefixes)| prefixes.iter().copied())
+}
 
 impl Opcode {
     /// `vadd` to `vset`, whose third source is not always there.

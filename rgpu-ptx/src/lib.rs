@@ -32,6 +32,7 @@
 
 pub mod ast;
 pub mod error;
+pub mod forms;
 pub mod instr_table;
 mod lexer;
 pub mod module;

@@ -1,16 +1,16 @@
-//! What is generated from the code into documents: COVERAGE.md, from the rows of the driver API and of PTX, and the
-//! tables at the end of docs/protocol.md.
+//! What is generated from the code into documents: COVERAGE.md, from the rows of the driver API and of PTX, the forms of
+//! PTX in docs/ptx-forms.md, and the tables at the end of docs/protocol.md.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use rgpu_proto::limits;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec::{Class, Row, driver};
-use rgpu_ptx::instr_table;
 
 use crate::paths;
+
+mod ptx;
 
 const CLASSES: [(Class, &str); 5] = [
     (
@@ -74,8 +74,11 @@ fn documents() -> Result<Vec<(PathBuf, String)>> {
             "docs/protocol.md does not describe {op}: it needs a row `{row}`"
         );
     }
+    let tested = ptx::Tested::read(&paths::root().join("rgpu-softgpu/filetests"))?;
+    let (coverage, forms) = page(&driver::ROWS, &tested);
     Ok(vec![
-        (paths::root().join("COVERAGE.md"), page(&driver::ROWS)),
+        (paths::root().join("COVERAGE.md"), coverage),
+        (paths::root().join("docs/ptx-forms.md"), forms),
         (
             protocol,
             format!("{prose}{MARK}{}", protocol_tables(&driver::ROWS)),
@@ -113,8 +116,8 @@ fn families(rows: &[Row]) -> Vec<&'static str> {
     all
 }
 
-/// COVERAGE.md.
-fn page(rows: &[Row]) -> String {
+/// COVERAGE.md, and docs/ptx-forms.md.
+fn page(rows: &[Row], tested: &ptx::Tested) -> (String, String) {
     let mut page = Page::default();
     page.line("<!-- Made by `cargo xtask coverage` from rgpu-proto/src/spec and rgpu-ptx. Do not edit. -->");
     page.line("# Coverage\n");
@@ -157,8 +160,8 @@ fn page(rows: &[Row]) -> String {
             ));
         }
     }
-    page.instructions();
-    page.0
+    let forms = ptx::pages(&mut page, tested);
+    (page.0, forms)
 }
 
 /// The generated part of docs/protocol.md.
@@ -236,40 +239,6 @@ impl Page {
         self.0.push_str(line);
         self.0.push('\n');
     }
-
-    /// The PTX instructions that are parsed and checked, and those that are not.
-    fn instructions(&mut self) {
-        let rows = instr_table::ROWS;
-        self.line("\n## PTX\n");
-        self.line(&format!(
-            "{} instructions are read and checked against one row each, beside control flow ({}). What a row does not\n\
-             allow is refused when a kernel is first launched, with the line and the reason.\n",
-            rows.len(),
-            instr_table::CONTROL.iter().map(|(name, ..)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        ));
-        self.line("| instruction | since PTX | lowest target |\n| --- | --- | --- |");
-        for row in rows {
-            let mut names = format!("`{}`", row.text);
-            for alias in row.aliases {
-                // Writing to a String does not fail.
-                write!(names, ", `{alias}`").ok();
-            }
-            self.line(&format!(
-                "| {names} | {}.{} | sm_{} |",
-                row.ptx / 10,
-                row.ptx % 10,
-                row.sm
-            ));
-        }
-        let missing: Vec<_> = instr_table::UNSUPPORTED
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect();
-        self.line(&format!(
-            "\nKnown and not supported yet, by prefix: {}.",
-            missing.join(", ")
-        ));
-    }
 }
 
 #[cfg(test)]
@@ -278,19 +247,12 @@ mod tests {
 
     #[test]
     fn every_row_is_on_the_page() {
-        let page = page(&driver::ROWS);
+        let (page, _) = page(&driver::ROWS, &ptx::Tested::default());
         for row in driver::ROWS {
             assert!(
                 page.contains(&format!("| `{}` |", row.name)),
                 "{} is missing",
                 row.name
-            );
-        }
-        for row in instr_table::ROWS {
-            assert!(
-                page.contains(&format!("| `{}`", row.text)),
-                "{} is missing",
-                row.text
             );
         }
     }

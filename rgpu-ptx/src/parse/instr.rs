@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use crate::{
     ast::Modifiers,
-    instr_table::{Opcode, ROWS, UNSUPPORTED},
+    instr_table::{Opcode, ROWS, unsupported},
     rules::ModClass,
     types::{
         AtomOp, BarRedOp, BoolOp, CacheHint, CacheLevel, CacheOp, CmpOp, MatchMode, MemSem,
@@ -53,7 +53,7 @@ fn heads() -> &'static HashMap<&'static str, Head> {
             map.insert(row.text, Head::Op(row.op));
             map.extend(row.aliases.iter().map(|&alias| (alias, Head::Op(row.op))));
         }
-        map.extend(UNSUPPORTED.iter().map(|&text| (text, Head::Unsupported)));
+        map.extend(unsupported().map(|text| (text, Head::Unsupported)));
         map.insert("bra", Head::Branch);
         map.insert("brx.idx", Head::BranchIndexed);
         map.insert("call", Head::Call);
@@ -136,7 +136,7 @@ fn modifier(op: Opcode, mods: &mut Modifiers, token: &str) -> Result<(), BadForm
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Applied {
+pub(crate) enum Applied {
     Yes,
     No,
     Twice,
@@ -165,7 +165,7 @@ fn flag(place: &mut bool, found: bool) -> Applied {
 }
 
 /// Tries a token as a modifier of one class.
-fn apply(m: &mut Modifiers, class: ModClass, t: &str) -> Applied {
+pub(crate) fn apply(m: &mut Modifiers, class: ModClass, t: &str) -> Applied {
     match class {
         ModClass::Rounding => option(&mut m.rounding, Rounding::from_token(t)),
         ModClass::Cmp => option(&mut m.cmp, CmpOp::from_token(t)),

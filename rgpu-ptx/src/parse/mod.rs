@@ -4,7 +4,7 @@ mod body;
 mod data;
 mod expr;
 mod function;
-mod instr;
+pub(crate) mod instr;
 mod module;
 mod operand;
 

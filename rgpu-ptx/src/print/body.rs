@@ -278,7 +278,7 @@ pub(crate) fn word(instr: &Instr) -> String {
 }
 
 /// Appends the tokens of one class.
-fn tokens(text: &mut String, instr: &Instr, class: ModClass) {
+pub(crate) fn tokens(text: &mut String, instr: &Instr, class: ModClass) {
     let m = &instr.mods;
     let mut put = |token: Option<&str>| {
         if let Some(token) = token {

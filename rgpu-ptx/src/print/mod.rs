@@ -3,6 +3,8 @@
 
 mod body;
 
+pub(crate) use body::{tokens as modifier_tokens, word};
+
 use std::fmt::Write;
 
 use crate::{

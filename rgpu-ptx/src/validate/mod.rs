@@ -11,6 +11,7 @@
 //! * a vector has exactly as many elements as `.vN` says, and its elements are no vectors.
 
 mod call;
+mod limits;
 mod mods;
 mod operand;
 
@@ -39,6 +40,27 @@ pub fn validate(module: &Module, function: &Function, body: &Body) -> Result<(),
         })?;
     }
     Ok(())
+}
+
+/// Checks the types and modifiers of an instruction, which may have no operands yet.
+pub(crate) fn modifiers(instr: &Instr) -> Check {
+    let row = instr.op.row();
+    let required = row.types.len() - row.optional_types;
+    let found = instr.mods.types.len();
+    if !(required..=row.types.len()).contains(&found) {
+        let wanted = row.types.len();
+        return Err(format!(
+            "`{}` takes {wanted} types, found {found}",
+            row.text
+        ));
+    }
+    for (&ty, set) in instr.mods.types.iter().zip(row.types) {
+        if !set.contains(ty) {
+            return Err(format!("`{}` does not exist for type .{ty}", row.text));
+        }
+    }
+    mods::check(instr)?;
+    limits::check(instr)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,22 +102,7 @@ impl Checker<'_> {
     }
 
     fn instr(&self, instr: &Instr) -> Check {
-        let row = instr.op.row();
-        let required = row.types.len() - row.optional_types;
-        let found = instr.mods.types.len();
-        if !(required..=row.types.len()).contains(&found) {
-            let wanted = row.types.len();
-            return Err(format!(
-                "`{}` takes {wanted} types, found {found}",
-                row.text
-            ));
-        }
-        for (&ty, set) in instr.mods.types.iter().zip(row.types) {
-            if !set.contains(ty) {
-                return Err(format!("`{}` does not exist for type .{ty}", row.text));
-            }
-        }
-        mods::check(instr)?;
+        modifiers(instr)?;
         self.operands(instr)
     }
 

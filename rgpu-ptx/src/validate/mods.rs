@@ -128,6 +128,12 @@ fn arithmetic(instr: &Instr) -> Check {
 }
 
 fn product(instr: &Instr) -> Check {
+    if instr.mods.mul == Some(MulMode::Wide) {
+        only(
+            first_type(instr).widened().is_some(),
+            "`.wide` is for 16 and 32-bit integers",
+        )?;
+    }
     match (is_floating(first_type(instr)), instr.mods.mul) {
         (false, None) => Err("`.lo`, `.hi` or `.wide` is wanted for integers".to_owned()),
         (true, Some(_)) => Err("`.lo`, `.hi` and `.wide` are for integers".to_owned()),
@@ -378,7 +384,7 @@ fn copy(instr: &Instr) -> Check {
     let fits = m.space == Some(StateSpace::Shared) && m.space2 == Some(StateSpace::Global);
     only(fits, "the copy goes from global to shared memory")?;
     match instr.operands.get(2) {
-        Some(Operand::Imm(Imm::Int(4 | 8 | 16))) => Ok(()),
+        None | Some(Operand::Imm(Imm::Int(4 | 8 | 16))) => Ok(()),
         _ => Err("the copy size must be 4, 8 or 16".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 
 use rgpu_ptx::{
     ast::StatementKind,
-    instr_table::{CONTROL, ROWS, UNSUPPORTED},
+    instr_table::{CONTROL, ROWS, unsupported},
 };
 
 use crate::support::{check, operands, parse_one, whole, wrap};
@@ -79,6 +79,7 @@ fn spellings(text: &str) -> &'static [&'static str] {
             ".min",
         ],
         "red" => &[".add", ".shared.or", ".max"],
+        "prefetch" => &[".L1", ".global.L2", ".global.L2::evict_last"],
         "prefetchu" => &[".L1"],
         "discard" => &[".global.L2"],
         "applypriority" => &[".L2::evict_normal"],
@@ -142,6 +143,25 @@ fn every_opcode_has_valid_forms() {
     assert!(none.is_empty(), "no valid form of: {}", none.join(", "));
 }
 
+/// What the table of forms lists can be written down and validates.
+#[test]
+fn every_form_of_the_table_is_valid() {
+    let mut bad = Vec::new();
+    for row in ROWS {
+        let forms = rgpu_ptx::forms::all(row);
+        assert!(!forms.is_empty(), "{} has no form", row.text);
+        for form in forms {
+            let result = statement(&form.example, false)
+                .and_then(|text| check(&wrap(&text)).map(|_| text).map_err(|e| e.to_string()));
+            match result {
+                Ok(text) => println!("FORM {text}"),
+                Err(error) => bad.push(format!("{}: {error}", form.text)),
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
 /// A wrong operand count or kind is an error for every opcode.
 #[test]
 fn every_opcode_refuses_wrong_operands() {
@@ -173,7 +193,7 @@ fn every_opcode_refuses_wrong_operands() {
 
 #[test]
 fn what_is_known_by_name_only_is_kept_as_text() {
-    for name in UNSUPPORTED {
+    for name in unsupported() {
         let text = format!("@%p1 {name}.a.b [x, {{%r1, 2}}], %r2;");
         let (_, body) = check(&wrap(&text)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let first = &body.statements[0];
@@ -190,7 +210,7 @@ fn spellings_are_unique() {
         .flat_map(|r| r.aliases.iter().copied().chain([r.text]))
         .collect();
     all.extend(CONTROL.iter().map(|c| c.0));
-    all.extend(UNSUPPORTED);
+    all.extend(unsupported());
     let count = all.len();
     all.sort_unstable();
     all.dedup();

@@ -13,14 +13,14 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{DataDescription, DataId, Linkage, Module as _, default_libcall_names};
 use rgpu_ptx::Module;
-use rgpu_ptx::ast::FuncId;
+use rgpu_ptx::ast::{FuncId, Function};
 use rgpu_softgpu_exec::abi::{Code, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
 use rgpu_softgpu_exec::libcalls::LIBCALLS;
 
 use crate::dump::Dump;
 use crate::emit::call::{TABLE_ENTRY, signature, signature_id, table_position};
 use crate::emit::{Unit, body};
-use crate::error::Error;
+use crate::error::{Error, Refusal, refused_at};
 use crate::passes::{self, Plan};
 use crate::trampoline;
 
@@ -99,6 +99,7 @@ pub(crate) fn kernel(
             .text(&module.text)
             .to_owned()
     });
+    refuse_clusters(module, &module.functions[id.index()])?;
     // The code generator asserts what it expects. A module that defies it must not end the process.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
         let plan = passes::run(module, id, &mut dump)?;
@@ -113,6 +114,24 @@ pub(crate) fn kernel(
             message,
         })
     })
+}
+
+/// A cluster of one block is a block; larger ones share memory in ways that do not exist here.
+fn refuse_clusters(module: &Module, kernel: &Function) -> Result<(), Error> {
+    let Some(blocks) = kernel.directives.reqnctapercluster else {
+        return Ok(());
+    };
+    if blocks.iter().all(|&count| count <= 1) {
+        return Ok(());
+    }
+    let refusal = Refusal("clusters of more than one block are not supported".to_owned());
+    Err(refused_at(
+        &module.text,
+        kernel.span,
+        &kernel.name,
+        &kernel.name,
+        refusal,
+    ))
 }
 
 struct Compilation<'a> {

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_void};
 use std::ptr;
 
 use anyhow::{Context as _, anyhow};
-use libloading::os::unix::Library;
+use libloading::os::unix::{Library, Symbol};
 
 /// An empty kernel with eight parameters.
 const EMPTY: &str = "
@@ -22,10 +22,48 @@ const EMPTY: &str = "
 #[derive(Debug)]
 pub struct Cuda {
     library: Library,
-    kernel: *mut c_void,
+    empty: Function,
 }
 
+/// A kernel, of a module that stays loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Function(*mut c_void);
+
 type Status = u32;
+
+type Launch = unsafe extern "C" fn(
+    *mut c_void,
+    u32,
+    u32,
+    u32,
+    u32,
+    u32,
+    u32,
+    u32,
+    *mut c_void,
+    *mut *mut c_void,
+    *mut *mut c_void,
+) -> Status;
+
+/// # Safety
+/// The function is one of a loaded module, and `params` points to what it takes.
+unsafe fn issue(
+    launch: Launch,
+    function: Function,
+    [gx, gy, gz]: [u32; 3],
+    [bx, by, bz]: [u32; 3],
+    params: &mut [*mut c_void],
+) -> anyhow::Result<()> {
+    let (stream, extra) = (ptr::null_mut(), ptr::null_mut());
+    let params = params.as_mut_ptr();
+    // SAFETY: the caller's promise.
+    let status = unsafe { launch(function.0, gx, gy, gz, bx, by, bz, 0, stream, params, extra) };
+    anyhow::ensure!(
+        status == 0,
+        "cuLaunchKernel failed with CUDA error {status}"
+    );
+    Ok(())
+}
 
 /// Calls a driver function by name with the argument types given.
 macro_rules! call {
@@ -51,17 +89,30 @@ impl Cuda {
         // SAFETY: loading a CUDA driver has no preconditions.
         let library = unsafe { Library::new("libcuda.so.1") }.context("no libcuda.so.1")?;
         let (mut device, mut context) = (0, ptr::null_mut());
-        let (mut module, mut kernel) = (ptr::null_mut(), ptr::null_mut());
         call!(library, "cuInit"(0 => u32))?;
         call!(library, "cuDeviceGet"(&raw mut device => *mut i32, 0 => i32))?;
         call!(library, "cuDevicePrimaryCtxRetain"(&raw mut context => *mut *mut c_void, device => i32))?;
         call!(library, "cuCtxSetCurrent"(context => *mut c_void))?;
-        let text = CString::new(EMPTY)?;
-        call!(library, "cuModuleLoadData"(
+        let mut cuda = Self {
+            library,
+            empty: Function(ptr::null_mut()),
+        };
+        cuda.empty = cuda.function(EMPTY, "empty")?;
+        Ok(cuda)
+    }
+
+    /// The kernel `name` of a PTX text, which is loaded.
+    ///
+    /// # Errors
+    /// The text is refused, or has no such kernel.
+    pub fn function(&self, ptx: &str, name: &str) -> anyhow::Result<Function> {
+        let (mut module, mut function) = (ptr::null_mut(), ptr::null_mut());
+        let (text, name) = (CString::new(ptx)?, CString::new(name)?);
+        call!(self.library, "cuModuleLoadData"(
             &raw mut module => *mut *mut c_void, text.as_ptr().cast() => *const c_void))?;
-        call!(library, "cuModuleGetFunction"(
-            &raw mut kernel => *mut *mut c_void, module => *mut c_void, c"empty".as_ptr().cast() => *const c_void))?;
-        Ok(Self { library, kernel })
+        call!(self.library, "cuModuleGetFunction"(
+            &raw mut function => *mut *mut c_void, module => *mut c_void, name.as_ptr().cast() => *const c_void))?;
+        Ok(Function(function))
     }
 
     /// Issues `count` launches of the empty kernel. The function is looked up once, as a linked program does.
@@ -69,21 +120,7 @@ impl Cuda {
     /// # Errors
     /// A launch fails.
     pub fn launch(&self, count: usize) -> anyhow::Result<()> {
-        type Launch = unsafe extern "C" fn(
-            *mut c_void,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            *mut c_void,
-            *mut *mut c_void,
-            *mut *mut c_void,
-        ) -> Status;
-        // SAFETY: the signature is that of cuLaunchKernel.
-        let launch = unsafe { self.library.get::<Launch>(b"cuLaunchKernel") }?;
+        let launch = self.launcher()?;
         let (mut wide, mut narrow) = ([1_u64; 4], [1_u32; 4]);
         let wide = wide
             .iter_mut()
@@ -92,27 +129,32 @@ impl Cuda {
         let mut params: Vec<*mut c_void> = wide.chain(narrow).collect();
         for _ in 0..count {
             // SAFETY: the kernel takes eight parameters of these sizes, and they are live.
-            let status = unsafe {
-                launch(
-                    self.kernel,
-                    1,
-                    1,
-                    1,
-                    32,
-                    1,
-                    1,
-                    0,
-                    ptr::null_mut(),
-                    params.as_mut_ptr(),
-                    ptr::null_mut(),
-                )
-            };
-            anyhow::ensure!(
-                status == 0,
-                "cuLaunchKernel failed with CUDA error {status}"
-            );
+            unsafe { issue(*launch, self.empty, [1; 3], [32, 1, 1], &mut params) }?;
         }
         Ok(())
+    }
+
+    /// Issues a launch.
+    ///
+    /// # Errors
+    /// It fails.
+    ///
+    /// # Safety
+    /// `params` points to as many live values as the kernel has parameters, each of its parameter's size.
+    pub unsafe fn start(
+        &self,
+        function: Function,
+        grid: [u32; 3],
+        block: [u32; 3],
+        params: &mut [*mut c_void],
+    ) -> anyhow::Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { issue(*self.launcher()?, function, grid, block, params) }
+    }
+
+    fn launcher(&self) -> anyhow::Result<Symbol<Launch>> {
+        // SAFETY: the signature is that of cuLaunchKernel.
+        Ok(unsafe { self.library.get(b"cuLaunchKernel") }?)
     }
 
     /// Waits for all that was issued.

@@ -4,11 +4,17 @@
 //! |---|---|
 //! | [`probe`] | what a CUDA program sees: launches, waits, copies; runs under `rgpu run` or `rgpu local` |
 //! | [`peer`] | the bare ping-pong and stream that these are compared with |
-//! | [`remoting`] | runs both, alternately, and makes the table |
+//! | [`remoting`] | the table of both |
+//! | [`kernels`] | kernels with their data, and what they are compared with |
+//! | [`reference`](mod@reference) | the C functions that kernels are compared with |
+//! | [`softgpu`] | runs both, alternately, and makes the table |
 //! | [`stats`] | medians and spreads |
 
 pub mod cuda;
+pub mod kernels;
 pub mod peer;
 pub mod probe;
+pub mod reference;
 pub mod remoting;
+pub mod softgpu;
 pub mod stats;

@@ -39,7 +39,7 @@ enum Command {
     Up(Box<cmd::up::Args>),
     /// Functions, and what they have done.
     Fn(cmd::function::Args),
-    /// Measure what remoting costs.
+    /// Measure what remoting costs, or how fast the software GPU is.
     Bench(cmd::bench::Args),
     /// A part of `bench` in a process of its own.
     #[command(hide = true)]

@@ -1,0 +1,124 @@
+//! `rgpu bench`: measurements, as ratios in one run.
+
+mod remoting;
+mod softgpu;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::Child;
+
+use anyhow::Context as _;
+use rgpu_benches::{cuda, kernels, peer, probe};
+use rgpu_transport::{Listener, Url};
+
+/// Measure what remoting costs, or how fast the software GPU is, on this machine.
+///
+/// Every figure is a ratio of two things measured in the same run, unpinned. `remoting`: against the bare
+/// transport, a memcpy, or the local software GPU; client, server and peer share this machine, and all wait in
+/// blocking calls. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to measure
+    #[arg(value_enum, default_value_t)]
+    name: Name,
+    /// Repetitions of each measurement
+    #[arg(long, default_value_t = 10)]
+    runs: usize,
+    /// Bytes of a copy (remoting)
+    #[arg(long, default_value = "256Mi", value_parser = crate::size::parse)]
+    bytes: u64,
+    /// Only these kernels (softgpu)
+    #[arg(long, value_name = "KERNEL", value_parser = kernels::NAMES, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Also write all samples to this file (softgpu)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Name {
+    #[default]
+    Remoting,
+    Softgpu,
+}
+
+pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
+    match args.name {
+        Name::Remoting => remoting::run(args.runs, args.bytes),
+        Name::Softgpu => softgpu::run(args.runs, &args.only, args.json.as_deref()),
+    }
+}
+
+/// The parts that run in processes of their own; started by `bench`, never by people.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Part {
+    /// A CUDA program that measures and prints JSON
+    Probe {
+        #[arg(long)]
+        runs: usize,
+        #[arg(long)]
+        bytes: usize,
+    },
+    /// A CUDA program that runs one kernel
+    First,
+    /// A CUDA program that runs one kernel, or its C function, whenever a line asks for it
+    Kernel {
+        #[arg(long)]
+        name: String,
+        #[arg(long)]
+        reference: PathBuf,
+    },
+    /// The bare peer
+    Peer {
+        #[arg(long)]
+        listen: Url,
+    },
+}
+
+pub(crate) fn part(part: &Part) -> anyhow::Result<()> {
+    match part {
+        Part::Probe { runs, bytes } => {
+            println!(
+                "{}",
+                serde_json::to_string(&probe::measure(remoting::amount(*runs, *bytes))?)?
+            );
+        }
+        Part::First => {
+            let cuda = cuda::Cuda::open()?;
+            cuda.launch(1)?;
+            cuda.synchronize()?;
+        }
+        Part::Kernel { name, reference } => {
+            let case = kernels::case(name).context("no such kernel")?;
+            rgpu_benches::softgpu::serve(&case, reference, io::stdin().lock(), io::stdout())?;
+        }
+        Part::Peer { listen } => {
+            let listener = Listener::bind(listen)?;
+            println!("listening on {}", listener.url()?);
+            peer::serve(&listener)?;
+        }
+    }
+    Ok(())
+}
+
+/// A process that ends with this one.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The machine, in words.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("Machine: {cores} cores, {model}.")
+}

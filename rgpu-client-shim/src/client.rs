@@ -16,6 +16,7 @@ use crate::names::Hold;
 use crate::session::{Origin, Session};
 use crate::shadow::contexts::Contexts;
 use crate::shadow::devices::DeviceShadow;
+use crate::shadow::links::Links;
 use crate::shadow::memory::Memory;
 use crate::shadow::modules::Modules;
 use crate::shadow::streams::Streams;
@@ -45,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) streams: Mutex<Streams>,
     /// Modules, libraries, kernels, functions.
     pub(crate) modules: Mutex<Modules>,
+    /// Links under way.
+    pub(crate) links: Mutex<Links>,
     /// Device memory, pinned host memory, pools.
     pub(crate) memory: Mutex<Memory>,
     next_id: AtomicU32,
@@ -138,6 +141,7 @@ impl Client {
             contexts: Mutex::new(Contexts::new(devices.len())),
             streams: Mutex::default(),
             modules: Mutex::default(),
+            links: Mutex::default(),
             memory: Mutex::new(Memory::new(&hello, default_pools)),
             next_id: AtomicU32::new(FIRST_MINTED + devices.len() as u32),
             limits_changed: AtomicBool::new(false),
@@ -255,6 +259,7 @@ impl ClientSide for &'static Client {
             HandleKind::Kernel => self.modules.hold().kernels.contains_key(&id),
             HandleKind::Function => self.modules.hold().functions.contains_key(&id),
             HandleKind::Pool => self.memory.hold().pools.exists(id),
+            HandleKind::Link => self.links.hold().contains_key(&id),
             HandleKind::Physical => self.memory.hold().vmm.knows(id),
         };
         if known {

@@ -22,6 +22,7 @@ mod copy;
 pub mod entry;
 mod export;
 mod gate;
+mod jit_options;
 mod log;
 mod names;
 mod session;

@@ -33,6 +33,7 @@ mod builder;
 mod compress;
 mod container;
 mod elf;
+pub mod host;
 pub mod raw;
 mod select;
 mod sniff;

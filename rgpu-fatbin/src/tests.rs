@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::host;
 use crate::{
     Builder, Capability, Error, Fatbin, Flags, ImageKind, Kind, Sass, cubin_arch, cubin_size, sniff,
 };
@@ -12,6 +13,8 @@ const LZ4_PTX: &[u8] = include_bytes!("../testdata/lz4_ptx.fatbin");
 const PLAIN: &[u8] = include_bytes!("../testdata/plain.fatbin");
 const SPECIAL: &[u8] = include_bytes!("../testdata/special.fatbin");
 const CUBIN: &[u8] = include_bytes!("../testdata/sm_75.cubin");
+const RELOCATABLE: &[u8] = include_bytes!("../testdata/relocatable.o");
+const LIBRARY: &[u8] = include_bytes!("../testdata/library.a");
 const PTX: &[u8] = include_bytes!("../testdata/tiny.ptx");
 const CONTAINERS: [&[u8]; 5] = [ZSTD_ALL, ZSTD_PTX, LZ4_PTX, PLAIN, SPECIAL];
 
@@ -271,6 +274,23 @@ fn tells_images_apart() {
     assert_eq!(sniff(&[0x1f, 0x8b, 8, 0]), None);
 }
 
+#[test]
+fn finds_what_a_host_object_holds() {
+    let containers = host::containers(RELOCATABLE).unwrap();
+    assert_eq!(containers.len(), 1);
+    let fatbin = Fatbin::parse(containers[0]).unwrap();
+    let ptx = fatbin.select_ptx(HOPPER).unwrap();
+    assert_eq!(ptx.arch(), 75);
+    assert!(ptx.ptx().unwrap().contains(".entry bump"));
+    assert_eq!(fatbin.select_elf(HOPPER).unwrap().arch(), 90);
+
+    let members = host::members(LIBRARY).unwrap();
+    let name = "relocatable.o".to_owned();
+    assert_eq!(members, [host::Member { name, containers }]);
+    assert!(host::containers(LIBRARY).is_err());
+    assert!(host::members(RELOCATABLE).is_err());
+}
+
 /// Everything that a caller may do with bytes of unknown origin.
 fn use_all(bytes: &[u8]) {
     let _ = sniff(bytes);
@@ -278,6 +298,8 @@ fn use_all(bytes: &[u8]) {
     if let Ok(size) = cubin_size(bytes) {
         assert!(size <= bytes.len());
     }
+    let _ = host::containers(bytes);
+    let _ = host::members(bytes);
     let Ok(fatbin) = Fatbin::parse(bytes) else {
         return;
     };
@@ -299,12 +321,13 @@ proptest! {
 
     #[test]
     fn damaged_images_never_panic(
-        which in 0usize..6,
+        which in 0usize..8,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in any::<prop::sample::Index>(),
         headers_only in any::<bool>(),
     ) {
-        let source = [ZSTD_ALL, ZSTD_PTX, LZ4_PTX, PLAIN, SPECIAL, CUBIN][which];
+        let all = [ZSTD_ALL, ZSTD_PTX, LZ4_PTX, PLAIN, SPECIAL, CUBIN, RELOCATABLE, LIBRARY];
+        let source = all[which];
         let mut bytes = source.to_vec();
         // Damage near the front hits the headers more often.
         let span = if headers_only { bytes.len().min(128) } else { bytes.len() };

@@ -29,6 +29,8 @@ pub enum HandleKind {
     Pool = 8,
     /// `CUmemGenericAllocationHandle`.
     Physical = 9,
+    /// `CUlinkState`.
+    Link = 10,
 }
 
 /// Names a [`HandleKind`] as a type.
@@ -49,7 +51,7 @@ macro_rules! named {
     )*};
 }
 named!(
-    Context, Stream, Event, Module, Function, Library, Kernel, Pool, Physical
+    Context, Stream, Event, Module, Function, Library, Kernel, Pool, Physical, Link
 );
 
 /// A client-minted handle of kind `K`; 0 is the null handle.

@@ -15,6 +15,13 @@ pub const MAX_HELLO: usize = 64 << 10;
 /// loaded by the application's own runtime piecewise).
 pub const MAX_MODULE: u64 = 512 << 20;
 
+/// Links that one session may have under way. Each costs the worker two buffers for what the linker says; a program
+/// links one module at a time and thread.
+pub const MAX_LINKS: usize = 1024;
+
+/// Bytes of a linked image in one answer: well below [`MAX_BODY`].
+pub const LINK_PIECE: usize = 8 << 20;
+
 /// Kernel parameters: 4,096 bytes before CUDA 12.1, 32,764 after (CUDA C++ Programming Guide).
 pub const MAX_PARAMS: usize = 32_764;
 

@@ -16,7 +16,7 @@ use crate::device::Device;
 use crate::event::Event;
 use crate::handles::Table;
 use crate::memory::{Owners, Pool, Pools, VirtualMemory};
-use crate::module::{Function, Kernel, Library, Module};
+use crate::module::{Function, Kernel, Library, Linker, Module};
 use crate::status::{Result, Status};
 use crate::stream::Stream;
 
@@ -38,6 +38,7 @@ pub(crate) struct Driver {
     pub(crate) functions: Table<handle::Function, Function>,
     pub(crate) libraries: Table<handle::Library, Library>,
     pub(crate) kernels: Table<handle::Kernel, Kernel>,
+    pub(crate) linkers: Table<handle::Link, Linker>,
     pub(crate) pools: Table<handle::Pool, Pool>,
 }
 
@@ -97,6 +98,7 @@ impl Driver {
             functions: Table::new(),
             libraries: Table::new(),
             kernels: Table::new(),
+            linkers: Table::new(),
             pools,
         })
     }

@@ -209,6 +209,8 @@ fn limits() -> Vec<(&'static str, u64)> {
         MAX_CHUNK,
         MAX_HELLO,
         MAX_MODULE,
+        MAX_LINKS,
+        LINK_PIECE,
         MAX_PARAMS,
         PREALLOCATED_ITEMS,
         MAX_HANDLES,

@@ -4,6 +4,7 @@ use rgpu_proto::derived::worker::{Failure, handlers};
 use rgpu_proto::handle::HandleKind;
 use rgpu_proto::kinds::WorkerSide;
 use rgpu_proto::msg::launch::Launch;
+use rgpu_proto::msg::link::{LinkAdd, LinkComplete, LinkCreate, LinkDestroy, LinkLog, Linked};
 use rgpu_proto::msg::memory::{
     Back, CopyDevice, CopyIn, CopyOut, Fill, PhysicalCreate, PhysicalMap, PhysicalRelease,
     SetAccess, Unback, Unmap,
@@ -61,6 +62,10 @@ pub(crate) const CALLS: &[Body] = bodies! {
     Opcode::of("cuEventSynchronize") => EventRef;
     Opcode::of("cuLaunchHostFunc") => HostFunc;
     Opcode::of("cuLaunchKernel") => Launch;
+    Opcode::of("cuLinkAddData_v2") => LinkAdd;
+    Opcode::of("cuLinkComplete") => LinkComplete;
+    Opcode::of("cuLinkCreate_v2") => LinkCreate;
+    Opcode::of("cuLinkDestroy") => LinkDestroy;
     Opcode::of("cuModuleGetFunction") => GetFunction;
     Opcode::of("cuModuleGetGlobal_v2") => ModuleGlobal;
     Opcode::of("cuModuleUnload") => ModuleUnload;
@@ -86,6 +91,8 @@ pub(crate) const ANSWERS: &[Body] = bodies! {
     Opcode::WINDOW => (ReplyHead, WindowAt);
     Opcode::MODULE_LOAD => (ReplyHead, Loaded);
     Opcode::MODULE_UPLOAD => (ReplyHead, Loaded);
+    Opcode::of("cuLinkAddData_v2") => (ReplyHead, LinkLog);
+    Opcode::of("cuLinkComplete") => (ReplyHead, Linked);
     Opcode::of("cuModuleGetGlobal_v2") => (ReplyHead, Global);
     Opcode::of("cuLibraryGetGlobal") => (ReplyHead, Global);
 };

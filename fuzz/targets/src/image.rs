@@ -1,16 +1,22 @@
 //! Fat binaries and what they hold.
 
-use rgpu_fatbin::{Capability, Fatbin, Kind, Sass, cubin_arch, cubin_size, sniff};
+use rgpu_fatbin::{Capability, Fatbin, Kind, Sass, cubin_arch, cubin_size, host, sniff};
 
 /// Images that claim to unpack to more are not unpacked here: it works, and is slow.
 const LARGEST: usize = 1 << 20;
 
-/// Reads a container, its images, and what is left of it after trimming.
+/// Reads a container, its images, and what is left of it after trimming; or a host's object or library.
 pub fn fatbin(data: &[u8]) {
     sniff(data);
     if let Ok(size) = cubin_size(data) {
         assert!(size <= data.len());
         cubin_arch(data).expect("a cubin that has a size has an architecture");
+    }
+    let members = host::members(data).unwrap_or_default();
+    let members = members.into_iter().flat_map(|member| member.containers);
+    for container in members.chain(host::containers(data).unwrap_or_default()) {
+        // Its header is right, but what it holds may not be.
+        let _ = Fatbin::parse(container);
     }
     let Ok(fatbin) = Fatbin::parse(data) else {
         return;

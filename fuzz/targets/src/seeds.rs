@@ -10,6 +10,7 @@ use rgpu_proto::hello::{
     ServerHello,
 };
 use rgpu_proto::msg::launch::Launch;
+use rgpu_proto::msg::link::{LinkAdd, LinkComplete, LinkCreate, LinkDestroy, LinkLog, Linked};
 use rgpu_proto::msg::memory::{
     Back, CopyDevice, CopyIn, CopyOut, Element, Extent, Fill, PhysicalCreate, PhysicalMap,
     PhysicalRelease, Pitched, SetAccess, Unback, Unmap,
@@ -277,6 +278,7 @@ fn bodies(out: &mut Seeds) {
     memory(out);
     physical(out);
     modules(out);
+    links(out);
     streams(out);
     answers(out);
 }
@@ -445,6 +447,46 @@ fn modules(out: &mut Seeds) {
     );
 }
 
+fn links(out: &mut Seeds) {
+    let id = Id::new(25);
+    let of = Opcode::of;
+    let options = vec![(9, 90)];
+    call(
+        out,
+        "link_create",
+        of("cuLinkCreate_v2"),
+        &LinkCreate {
+            id,
+            options: options.clone(),
+        },
+    );
+    call(
+        out,
+        "link_add",
+        of("cuLinkAddData_v2"),
+        &LinkAdd {
+            id,
+            kind: 1,
+            name: "caller.ptx".into(),
+            size: 1 << 20,
+            inline: false,
+            options,
+        },
+    );
+    call(
+        out,
+        "link_complete",
+        of("cuLinkComplete"),
+        &LinkComplete { id, from: 8 << 20 },
+    );
+    call(
+        out,
+        "link_destroy",
+        of("cuLinkDestroy"),
+        &LinkDestroy { id },
+    );
+}
+
 fn streams(out: &mut Seeds) {
     let (stream, event) = (Id::new(16), Id::new(21));
     let of = Opcode::of;
@@ -559,6 +601,28 @@ fn answers(out: &mut Seeds) {
     };
     let of = Opcode::of;
     answer(out, "reply", Opcode::PING, &head());
+    let log = || LinkLog {
+        info: String::new(),
+        error: "undefined reference".into(),
+    };
+    answer(
+        out,
+        "link_log",
+        Opcode::of("cuLinkAddData_v2"),
+        &(head(), log()),
+    );
+    answer(
+        out,
+        "linked",
+        Opcode::of("cuLinkComplete"),
+        &(
+            head(),
+            Linked {
+                log: log(),
+                size: 9 << 20,
+            },
+        ),
+    );
     answer(out, "credit", Opcode::CREDIT, &Credit { bytes: 1 << 20 });
     answer(
         out,

@@ -10,9 +10,10 @@ use rgpu_proto::msg::module::{
 use rgpu_proto::opcode::Opcode;
 
 use super::launch::param_info;
-use super::module::{JitOptions, keep, load, put_global, read_file};
+use super::module::{keep, load, put_global, read_file};
 use super::*;
 use crate::client::get as client;
+use crate::jit_options::JitOptions;
 use crate::shadow::modules::{Function as KnownFunction, Image, Kernel, LibraryKernel};
 
 #[expect(clippy::too_many_arguments, reason = "the C API has them")]

@@ -16,101 +16,11 @@ use rgpu_proto::wire;
 
 use super::*;
 use crate::client::get as client;
+use crate::jit_options::JitOptions;
 use crate::session::{Answer, Origin};
 use crate::shadow::memory::Global as KnownGlobal;
 use crate::shadow::modules::{Function as KnownFunction, Image};
 use crate::stats::STATS;
-
-// `CUjit_option` numbers of cuda.h.
-const INFO_LOG: u32 = 3;
-const INFO_LOG_SIZE: u32 = 4;
-const ERROR_LOG: u32 = 5;
-const ERROR_LOG_SIZE: u32 = 6;
-/// Options whose value is a plain number that the server's compiler can use: MAX_REGISTERS,
-/// THREADS_PER_BLOCK, OPTIMIZATION_LEVEL, TARGET_FROM_CUCONTEXT, TARGET, FALLBACK_STRATEGY,
-/// GENERATE_DEBUG_INFO, GENERATE_LINE_INFO, CACHE_MODE.
-const NUMBERS: [u32; 9] = [0, 1, 7, 8, 9, 10, 11, 13, 14];
-
-/// The options of a load.
-#[derive(Debug, Default)]
-pub(super) struct JitOptions {
-    numbers: Vec<(u32, u64)>,
-    /// Address and size of the buffer for errors, and of where to store the size used.
-    error_log: Option<(usize, usize)>,
-    error_size_at: Option<usize>,
-    info_log: Option<usize>,
-    info_size_at: Option<usize>,
-}
-
-impl JitOptions {
-    /// Reads `count` options and their values.
-    ///
-    /// # Safety
-    /// Where `count` is not 0, both arrays have that many items.
-    pub(super) unsafe fn read(
-        count: u32,
-        options: *const u32,
-        values: *mut c_void,
-    ) -> Result<Self> {
-        let mut read = Self::default();
-        let (mut error_at, mut error_size) = (None, 0);
-        if count > 0 && (options.is_null() || values.is_null()) {
-            return Err(INVALID);
-        }
-        for at in 0..count as usize {
-            let slot = values.cast::<usize>().wrapping_add(at);
-            // SAFETY: the caller's promise.
-            let (option, value) =
-                unsafe { (options.add(at).read_unaligned(), slot.read_unaligned()) };
-            match option {
-                INFO_LOG => read.info_log = Some(value),
-                INFO_LOG_SIZE => read.info_size_at = Some(slot as usize),
-                ERROR_LOG => error_at = Some(value),
-                ERROR_LOG_SIZE => {
-                    error_size = value & u32::MAX as usize;
-                    read.error_size_at = Some(slot as usize);
-                }
-                // The value of a number lies in the low half of its pointer.
-                option if NUMBERS.contains(&option) => {
-                    read.numbers
-                        .push((option, value as u64 & u64::from(u32::MAX)));
-                }
-                _ => {}
-            }
-        }
-        read.error_log = error_at
-            .filter(|at| *at != 0 && error_size > 0)
-            .map(|at| (at, error_size));
-        Ok(read)
-    }
-
-    /// Gives the application what the compiler said.
-    ///
-    /// # Safety
-    /// The call for which the options were read has not returned.
-    unsafe fn report(&self, log: &str) {
-        let mut used = 0;
-        if let Some((at, size)) = self.error_log {
-            used = log.len().min(size - 1);
-            // SAFETY: the application's buffer of `size` bytes.
-            unsafe {
-                std::ptr::copy_nonoverlapping(log.as_ptr(), at as *mut u8, used);
-                (at as *mut u8).add(used).write(0);
-            }
-            // The terminating NUL counts, as it does in NVIDIA's driver.
-            used += usize::from(used > 0);
-        }
-        // SAFETY: the sizes are stored where they were read; the information log stays empty.
-        unsafe {
-            if let Some(at) = self.error_size_at {
-                (at as *mut usize).write_unaligned(used);
-            }
-            if let Some(at) = self.info_size_at {
-                (at as *mut usize).write_unaligned(0);
-            }
-        }
-    }
-}
 
 /// The bytes to send for an image: only what the device could use.
 ///
@@ -184,14 +94,14 @@ pub(super) unsafe fn load(
         hash: *blake3::hash(&bytes).as_bytes(),
         size: bytes.len() as u64,
         inline: bytes.len() <= INLINE_MODULE,
-        options: options.numbers.clone(),
+        options: options.numbers().to_vec(),
     };
     let loaded = offer(client, load, &bytes);
     STATS.module_load.add_time(started.elapsed());
     STATS.modules.add(1);
     let (status, loaded) = loaded?;
     // SAFETY: the caller's promise.
-    unsafe { options.report(&loaded.log) };
+    unsafe { options.report("", &loaded.log) };
     if !loaded.log.is_empty() {
         crate::log::debug(format_args!("{}", loaded.log.trim_end()));
     }

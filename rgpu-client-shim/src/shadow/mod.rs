@@ -3,6 +3,7 @@
 pub(crate) mod contexts;
 pub(crate) mod devices;
 pub(crate) mod host;
+pub(crate) mod links;
 pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod pools;

@@ -12,6 +12,7 @@ mod event;
 mod handlers;
 mod handles;
 mod host_func;
+mod jit_log;
 mod output;
 mod session;
 mod snapshot;

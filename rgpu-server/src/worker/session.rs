@@ -24,6 +24,7 @@ use rgpu_transport::{Closer, Connection};
 use super::contexts::Contexts;
 use super::driver::Driver;
 use super::event::Event;
+use super::handlers::Link;
 use super::handles::Handles;
 use super::host_func::HostFuncs;
 use super::output::Output;
@@ -67,6 +68,8 @@ pub(super) struct Session {
     pub(super) chunks_out: Arc<Pool>,
     /// Bytes of each physical memory, by id.
     pub(super) physical: HashMap<u32, u64>,
+    /// Links under way, by id.
+    pub(super) links: HashMap<u32, Link>,
     derived: Arc<HashMap<u16, derived::Handler<Self>>>,
     pub(super) transfers: Transfers,
     /// Header of the frame being handled.
@@ -206,6 +209,7 @@ impl Session {
             chunks_in: Arc::new(Pool::new(limits::MAX_CHUNK, CHUNKS_IN)),
             chunks_out: Arc::new(Pool::new(limits::MAX_CHUNK, CHUNKS_OUT)),
             physical: HashMap::new(),
+            links: HashMap::new(),
             transfers: Transfers::default(),
             derived: Arc::new(derived::handlers()),
             frame,

@@ -7,6 +7,7 @@ use rgpu_proto::frame::{Flags, Header};
 use rgpu_proto::handle::{Id, Stream};
 use rgpu_proto::limits::{MAX_CHUNK, MAX_MODULE};
 use rgpu_proto::msg::Credit;
+use rgpu_proto::msg::link::LinkAdd;
 use rgpu_proto::msg::memory::CopyIn;
 use rgpu_proto::msg::module::Load;
 use rgpu_proto::opcode::Opcode;
@@ -54,6 +55,13 @@ pub(super) enum Sink {
         /// The bytes so far; memory grows as they arrive, not as they are announced.
         bytes: Vec<u8>,
     },
+    /// An input of a link.
+    Link {
+        /// The call.
+        add: LinkAdd,
+        /// The bytes so far, as above.
+        bytes: Vec<u8>,
+    },
     /// Nowhere: the call has failed, but its data comes all the same.
     Nothing(Status),
 }
@@ -64,6 +72,7 @@ impl Transfer {
         match &self.sink {
             Sink::Box { staging, .. } => staging.bytes().len() as u64,
             Sink::Image { load, .. } => load.size,
+            Sink::Link { add, .. } => add.size,
             Sink::Linear { .. } | Sink::Nothing(_) => 0,
         }
     }
@@ -89,12 +98,19 @@ impl Session {
 
     /// The call at hand failed before it was carried out; its data comes all the same.
     pub(super) fn refuse(&mut self, status: Status, body: &[u8]) -> Handled {
-        if self.frame.op == Opcode::COPY_IN && self.frame.flags.has(Flags::BULK) {
-            let copy: CopyIn = self.decode(body)?;
-            let bytes = self.transfer_size(&copy.extent)?;
-            return self.await_bulk(bytes, Sink::Nothing(status));
+        const LINK_ADD: Opcode = Opcode::of("cuLinkAddData_v2");
+        if !self.frame.flags.has(Flags::BULK) {
+            return Err(status.into());
         }
-        Err(status.into())
+        let bytes = match self.frame.op {
+            Opcode::COPY_IN => {
+                let copy: CopyIn = self.decode(body)?;
+                self.transfer_size(&copy.extent)?
+            }
+            LINK_ADD => self.decode::<LinkAdd>(body)?.size.min(MAX_MODULE),
+            _ => return Err(status.into()),
+        };
+        self.await_bulk(bytes, Sink::Nothing(status))
     }
 
     /// The call at hand goes on when its `bytes` have arrived.
@@ -165,7 +181,7 @@ impl Session {
                 wire.body(&mut bytes[at..at + len])?;
                 Ok(())
             }
-            Sink::Image { bytes, .. } => {
+            Sink::Image { bytes, .. } | Sink::Link { bytes, .. } => {
                 let at = bytes.len();
                 bytes.resize(at + len, 0);
                 wire.body(&mut bytes[at..])?;
@@ -188,6 +204,7 @@ impl Session {
                 Ok(DONE)
             }
             Sink::Image { load, bytes } => self.image_arrived(&load, bytes),
+            Sink::Link { add, bytes } => self.link_input(&add, bytes),
             Sink::Nothing(status) => Err(status.into()),
         }
     }

@@ -15,6 +15,7 @@ mod passes;
 mod program;
 mod trampoline;
 
+pub use emit::call::is_system_function;
 pub use error::Error;
 pub use globals::{Global, ModuleMemory};
 pub use program::{KernelInfo, KernelParam, Program};

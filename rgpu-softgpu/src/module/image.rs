@@ -122,34 +122,21 @@ impl Image {
     /// Text that a program hands over may be its own: it learns at once what is wrong with it. What comes in a
     /// container has been through NVIDIA's compiler, and its bodies are read when they are needed.
     fn of_text(text: &[u8]) -> std::result::Result<Self, Refusal> {
-        let image = Self::parse(String::from_utf8_lossy(text).into_owned())?;
-        let module = &image.module;
-        for function in module
-            .functions
-            .iter()
-            .filter(|function| function.body.is_some())
-        {
-            let body = module.parse_body(function)?;
-            rgpu_ptx::validate::validate(module, function, &body)?;
-        }
-        Ok(image)
+        Ok(Self::of_module(checked(text, device_arch())?))
     }
 
     fn parse(text: String) -> std::result::Result<Self, Refusal> {
-        let module = rgpu_ptx::Module::parse(text)?;
-        let target = target_arch(&module.target);
-        let device = u32::from(CAPABILITY.0) * 10 + u32::from(CAPABILITY.1);
-        if target.is_none_or(|target| target > device) {
-            let message = format!(".target {} is not for sm_{device}", module.target);
-            return Err(Refusal::new(Status::ERROR_INVALID_PTX, message));
-        }
-        let arch = target.unwrap_or(device);
+        Ok(Self::of_module(parsed(text, device_arch())?))
+    }
+
+    fn of_module(module: rgpu_ptx::Module) -> Self {
+        let arch = target_arch(&module.target).unwrap_or_else(device_arch);
         let kernels = module.kernels();
         let kernels = kernels.map(|kernel| Arc::new(Signature::of(kernel, arch)));
-        Ok(Self {
+        Self {
             kernels: kernels.collect(),
             module,
-        })
+        }
     }
 
     /// The kernels, in the order of the text.
@@ -169,7 +156,33 @@ impl Image {
     }
 }
 
-fn no_binary(message: &str) -> Refusal {
+/// A text for devices up to `arch`.
+pub(super) fn parsed(text: String, arch: u32) -> std::result::Result<rgpu_ptx::Module, Refusal> {
+    let module = rgpu_ptx::Module::parse(text)?;
+    if target_arch(&module.target).is_none_or(|target| target > arch) {
+        let message = format!(".target {} is not for sm_{arch}", module.target);
+        return Err(Refusal::new(Status::ERROR_INVALID_PTX, message));
+    }
+    Ok(module)
+}
+
+/// The same, and its bodies are right.
+pub(super) fn checked(text: &[u8], arch: u32) -> std::result::Result<rgpu_ptx::Module, Refusal> {
+    let module = parsed(String::from_utf8_lossy(text).into_owned(), arch)?;
+    let functions = module.functions.iter();
+    for function in functions.filter(|function| function.body.is_some()) {
+        let body = module.parse_body(function)?;
+        rgpu_ptx::validate::validate(&module, function, &body)?;
+    }
+    Ok(module)
+}
+
+/// The device's `sm` number.
+pub(super) fn device_arch() -> u32 {
+    u32::from(CAPABILITY.0) * 10 + u32::from(CAPABILITY.1)
+}
+
+pub(super) fn no_binary(message: &str) -> Refusal {
     Refusal::new(Status::ERROR_NO_BINARY_FOR_GPU, message)
 }
 

@@ -1,4 +1,4 @@
-//! The options of a load (`CUjit_option`): where the program wants to read what went wrong.
+//! The options of a load or a link (`CUjit_option`): where the program wants to read what was said.
 
 use std::ffi::c_void;
 use std::time::Instant;
@@ -11,6 +11,8 @@ const INFO_BUFFER: u32 = 3;
 const INFO_SIZE: u32 = 4;
 const ERROR_BUFFER: u32 = 5;
 const ERROR_SIZE: u32 = 6;
+const TARGET: u32 = 9;
+const VERBOSE: u32 = 12;
 /// `CU_JIT_NUM_OPTIONS` of CUDA 13.0.
 const OPTIONS: u32 = 35;
 
@@ -22,11 +24,12 @@ pub(crate) struct OptionArrays {
     pub(crate) values: *mut *mut c_void,
 }
 
-/// A buffer of the program, and the word that holds its size and then how much of it was used.
+/// A buffer of the program, its size, and the word that held it and then tells how much of it was used.
 #[derive(Debug, Clone, Copy)]
 struct Buffer {
     bytes: *mut u8,
-    size: *mut *mut c_void,
+    room: usize,
+    used: *mut *mut c_void,
 }
 
 /// Where the program wants the results of a compilation.
@@ -36,7 +39,12 @@ pub(crate) struct JitLog {
     wall_time: Option<*mut *mut c_void>,
     info: Option<Buffer>,
     error: Option<Buffer>,
+    target: Option<u32>,
+    is_verbose: bool,
 }
+
+// SAFETY: CUDA wants the arrays and buffers of the options to stay valid while they are used, on whatever thread.
+unsafe impl Send for JitLog {}
 
 impl JitLog {
     /// No wishes.
@@ -46,6 +54,8 @@ impl JitLog {
             wall_time: None,
             info: None,
             error: None,
+            target: None,
+            is_verbose: false,
         }
     }
 
@@ -75,11 +85,21 @@ impl JitLog {
             let (bytes, size) = (find(bytes)?, find(size)?);
             // SAFETY: an element of the array of values.
             let bytes: *mut u8 = unsafe { bytes.read_unaligned() }.cast();
-            (!bytes.is_null()).then_some(Buffer { bytes, size })
+            // SAFETY: as above. The number lies in the low half of its pointer.
+            let room = unsafe { size.read_unaligned() }.addr() & u32::MAX as usize;
+            let used = size;
+            (!bytes.is_null() && room > 0).then_some(Buffer { bytes, room, used })
+        };
+        let number = |option: u32| {
+            // SAFETY: as above.
+            let value = find(option).map(|at| unsafe { at.read_unaligned() });
+            value.map(|value| value.addr() as u32)
         };
         log.wall_time = find(WALL_TIME);
         log.info = buffer(INFO_BUFFER, INFO_SIZE);
         log.error = buffer(ERROR_BUFFER, ERROR_SIZE);
+        log.target = number(TARGET);
+        log.is_verbose = number(VERBOSE).is_some_and(|wish| wish != 0);
         Ok(log)
     }
 
@@ -92,36 +112,47 @@ impl JitLog {
                 refusal.message.as_str()
             }
         };
-        if let Some(buffer) = self.error {
-            buffer.fill(message);
-        }
+        self.report("", message);
+        outcome.map_err(|refusal: Refusal| -> Status { refusal.status })
+    }
+
+    /// The `sm` number that the program asks for.
+    pub(crate) fn target(&self) -> Option<u32> {
+        self.target
+    }
+
+    /// Whether the program wants to read more than errors.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.is_verbose
+    }
+
+    /// Writes what was said where the program wants it.
+    pub(crate) fn report(&self, info: &str, error: &str) {
         if let Some(buffer) = self.info {
-            buffer.fill("");
+            buffer.fill(info);
+        }
+        if let Some(buffer) = self.error {
+            buffer.fill(error);
         }
         if let Some(wall_time) = self.wall_time {
             let milliseconds = self.started.elapsed().as_secs_f32() * 1e3;
             // SAFETY: an element of the array of values, as `read` was promised; it takes a float here.
             unsafe { wall_time.cast::<f32>().write_unaligned(milliseconds) };
         }
-        outcome.map_err(|refusal: Refusal| -> Status { refusal.status })
     }
 }
 
 impl Buffer {
     /// Writes text with its end, cut to fit, and how many bytes that took.
     fn fill(self, text: &str) {
-        // SAFETY: the word is an element of the array of values, and the buffer as long as it says
+        let length = text.len().min(self.room - 1);
+        // SAFETY: the word is an element of the array of values, and the buffer as long as it said
         // (`JitLog::read`'s promise).
         unsafe {
-            let room = self.size.read_unaligned().addr();
-            if room == 0 {
-                return;
-            }
-            let length = text.len().min(room - 1);
             self.bytes.copy_from_nonoverlapping(text.as_ptr(), length);
             self.bytes.add(length).write(0);
             let used = if text.is_empty() { 0 } else { length + 1 };
-            self.size
+            self.used
                 .write_unaligned(std::ptr::without_provenance_mut(used));
         }
     }

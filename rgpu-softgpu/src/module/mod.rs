@@ -11,6 +11,7 @@ mod image;
 mod jit_log;
 mod library;
 mod link;
+mod linker;
 mod load;
 
 pub(crate) use function::{
@@ -19,4 +20,5 @@ pub(crate) use function::{
 pub(crate) use image::Image;
 pub(crate) use jit_log::{JitLog, OptionArrays};
 pub(crate) use library::{Kernel, Library};
+pub(crate) use linker::{InputKind, Linker};
 pub(crate) use load::{Module, unload};

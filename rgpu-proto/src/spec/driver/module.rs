@@ -13,11 +13,11 @@ macro_rules! driver_module_rows { ($then:ident) => { $then! {
     0x0308 custom cuModuleLoadDataEx(module: NewHandle<Module>, image: InPtr, num_options: In<u32>, options: Out<u32>, option_values: OutPtr);
     0x0309 custom cuModuleLoadFatBinary(module: NewHandle<Module>, fat_cubin: InPtr);
     0x030a custom cuModuleUnload(hmod: Handle<Module>);
-    0x030b absent cuLinkAddData_v2(state: Opaque, kind: In<u32>, data: OutPtr, size: In<usize>, name: CStr, num_options: In<u32>, options: Out<u32>, option_values: OutPtr);
-    0x030c absent cuLinkAddFile_v2(state: Opaque, kind: In<u32>, path: CStr, num_options: In<u32>, options: Out<u32>, option_values: OutPtr);
-    0x030d absent cuLinkComplete(state: Opaque, cubin_out: OutPtr, size_out: Out<usize>);
-    0x030e absent cuLinkCreate_v2(num_options: In<u32>, options: Out<u32>, option_values: OutPtr, state_out: OutPtr);
-    0x030f absent cuLinkDestroy(state: Opaque);
+    0x030b custom cuLinkAddData_v2(state: Handle<Link>, kind: In<u32>, data: OutPtr, size: In<usize>, name: CStr, num_options: In<u32>, options: Out<u32>, option_values: OutPtr);
+    0x030c custom cuLinkAddFile_v2(state: Handle<Link>, kind: In<u32>, path: CStr, num_options: In<u32>, options: Out<u32>, option_values: OutPtr);
+    0x030d custom cuLinkComplete(state: Handle<Link>, cubin_out: OutPtr, size_out: Out<usize>);
+    0x030e custom cuLinkCreate_v2(num_options: In<u32>, options: Out<u32>, option_values: OutPtr, state_out: NewHandle<Link>);
+    0x030f custom cuLinkDestroy(state: Handle<Link>);
     0x0310 absent cuModuleGetSurfRef(p_surf_ref: OutPtr, hmod: Handle<Module>, name: CStr);
     0x0311 absent cuModuleGetTexRef(p_tex_ref: OutPtr, hmod: Handle<Module>, name: CStr);
 }};}

@@ -2,10 +2,12 @@
 
 mod context;
 mod launch;
+mod link;
 mod memory;
 mod module;
 mod stream;
 
+pub(super) use link::Link;
 use rgpu_proto::opcode::Opcode;
 
 use super::session::{DONE, Handled, Session};
@@ -34,6 +36,10 @@ impl Session {
         const EVENT_SYNC: u16 = op!("cuEventSynchronize");
         const HOST_FUNC: u16 = op!("cuLaunchHostFunc");
         const LAUNCH: u16 = op!("cuLaunchKernel");
+        const LINK_ADD: u16 = op!("cuLinkAddData_v2");
+        const LINK_COMPLETE: u16 = op!("cuLinkComplete");
+        const LINK_CREATE: u16 = op!("cuLinkCreate_v2");
+        const LINK_DESTROY: u16 = op!("cuLinkDestroy");
         const MODULE_FUNCTION: u16 = op!("cuModuleGetFunction");
         const MODULE_GLOBAL: u16 = op!("cuModuleGetGlobal_v2");
         const MODULE_UNLOAD: u16 = op!("cuModuleUnload");
@@ -76,6 +82,10 @@ impl Session {
             Opcode(EVENT_SYNC) => self.event_synchronize(&self.decode(body)?),
             Opcode(HOST_FUNC) => self.host_func(&self.decode(body)?),
             Opcode(LAUNCH) => self.launch(body),
+            Opcode(LINK_ADD) => self.link_add(body),
+            Opcode(LINK_COMPLETE) => self.link_complete(&self.decode(body)?),
+            Opcode(LINK_CREATE) => self.link_create(&self.decode(body)?),
+            Opcode(LINK_DESTROY) => self.link_destroy(&self.decode(body)?),
             Opcode(MODULE_FUNCTION) => self.module_function(self.decode(body)?),
             Opcode(MODULE_GLOBAL) => self.module_global(self.decode(body)?),
             Opcode(MODULE_UNLOAD) => self.module_unload(&self.decode(body)?),

@@ -12,19 +12,10 @@ use rgpu_proto::status::Status;
 use rgpu_proto::wire::to_bytes;
 
 use crate::worker::driver::Driver;
+use crate::worker::jit_log::JitLog;
 use crate::worker::session::{Answer, DONE, Failed, Handled, Session};
 use crate::worker::transfers::Sink;
 use crate::worker::wire_in::End;
-
-// `CUjit_option` numbers of cuda.h.
-const JIT_ERROR_LOG_BUFFER: u32 = 5;
-const JIT_ERROR_LOG_BUFFER_SIZE: u32 = 6;
-/// Options whose value is a number (registers, threads per block, optimisation level, target, …); the
-/// others take pointers, and a client's pointer means nothing here.
-const PLAIN_OPTIONS: [u32; 10] = [0, 1, 7, 8, 9, 10, 11, 12, 13, 14];
-
-/// Bytes kept of what the driver's compiler says.
-const LOG_BYTES: usize = 16 << 10;
 
 /// Highest function attribute number asked for; CUDA 13.0 defines 0 to 15.
 const LAST_FUNCTION_ATTRIBUTE: u32 = 20;
@@ -108,7 +99,7 @@ impl Session {
         self.output.drain(&self.writer);
         self.reply(
             status,
-            &to_bytes(&loaded(LoadState::Loaded, kernels, log.text())),
+            &to_bytes(&loaded(LoadState::Loaded, kernels, log.error())),
         )?;
         Ok(Answer::Elsewhere)
     }
@@ -272,48 +263,6 @@ fn store_failed(error: &std::io::Error) -> Failed {
 
 fn c_name(name: String) -> Result<CString, Status> {
     CString::new(name).map_err(|_| Status::ERROR_INVALID_VALUE)
-}
-
-/// Options for the driver's compiler, and the log it writes.
-struct JitLog {
-    numbers: Vec<u32>,
-    values: Vec<*mut c_void>,
-    // Boxed, so that the pointer among `values` stays good.
-    log: Box<[u8; LOG_BYTES]>,
-}
-
-impl JitLog {
-    fn new(client: &[(u32, u64)]) -> Self {
-        let mut log = Box::new([0; LOG_BYTES]);
-        let plain = client
-            .iter()
-            .filter(|(option, _)| PLAIN_OPTIONS.contains(option));
-        let (mut numbers, mut values): (Vec<_>, Vec<_>) = plain
-            .map(|&(option, value)| (option, value as usize as *mut c_void))
-            .unzip();
-        numbers.extend([JIT_ERROR_LOG_BUFFER, JIT_ERROR_LOG_BUFFER_SIZE]);
-        values.extend([log.as_mut_ptr().cast(), LOG_BYTES as *mut c_void]);
-        Self {
-            numbers,
-            values,
-            log,
-        }
-    }
-
-    fn options(&mut self) -> (*mut u32, *mut c_void, u32) {
-        (
-            self.numbers.as_mut_ptr(),
-            self.values.as_mut_ptr().cast(),
-            self.numbers.len() as u32,
-        )
-    }
-
-    fn text(&self) -> String {
-        CStr::from_bytes_until_nul(&*self.log).map_or_else(
-            |_| String::new(),
-            |text| text.to_string_lossy().into_owned(),
-        )
-    }
 }
 
 /// A name that belongs to the driver.

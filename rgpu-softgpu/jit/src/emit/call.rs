@@ -247,15 +247,30 @@ fn param_place(e: &mut Emitter<'_, '_>, symbol: Symbol, size: u64) -> Emit<Value
     })
 }
 
-/// Functions that the device runtime brings: by name, as host functions.
-fn external(e: &mut Emitter<'_, '_>, name: &str, call: &Call) -> Emit {
+/// A function of the executor: its row among the library calls, its parameters and its result.
+type SystemFunction = (&'static str, &'static [ScalarType], Option<ScalarType>);
+
+/// Functions that every program may call without defining them (the CUDA C++ guide's system calls).
+fn system_function(name: &str) -> Option<SystemFunction> {
     use ScalarType::{U32, U64};
-    let (row, params, result): (_, &[ScalarType], _) = match name {
-        "vprintf" => ("vprintf", &[U64, U64], Some(U32)),
-        "malloc" => ("malloc", &[U64], Some(U64)),
-        "free" => ("free", &[U64], None),
-        "__assertfail" => ("assertfail", &[U64, U64, U32, U64, U64], None),
-        _ => return refuse(format!("function {name} is not defined")),
+    match name {
+        "vprintf" => Some(("vprintf", &[U64, U64], Some(U32))),
+        "malloc" => Some(("malloc", &[U64], Some(U64))),
+        "free" => Some(("free", &[U64], None)),
+        "__assertfail" => Some(("assertfail", &[U64, U64, U32, U64, U64], None)),
+        _ => None,
+    }
+}
+
+/// Whether a program may call a function of this name without defining it.
+pub fn is_system_function(name: &str) -> bool {
+    system_function(name).is_some()
+}
+
+/// Calls a function that the module does not define.
+fn external(e: &mut Emitter<'_, '_>, name: &str, call: &Call) -> Emit {
+    let Some((row, params, result)) = system_function(name) else {
+        return refuse(format!("function {name} is not defined"));
     };
     if call.args.len() != params.len() || call.returns.len() > 1 {
         return refuse(format!(

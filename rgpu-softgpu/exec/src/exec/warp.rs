@@ -276,7 +276,28 @@ pub(crate) fn reduce(op: u32, a: u32, b: u32) -> u32 {
         redux::MAX_U32 => a.max(b),
         redux::AND => a & b,
         redux::OR => a | b,
-        _ => a ^ b,
+        redux::XOR => a ^ b,
+        _ => reduce_floats(op, a, b),
+    }
+}
+
+/// One step of `redux` on floats, given by their bits. -0 is below +0.
+fn reduce_floats(op: u32, a: u32, b: u32) -> u32 {
+    const NAN: u32 = 0x7fff_ffff;
+    let (x, y) = (f32::from_bits(a), f32::from_bits(b));
+    let nan_wins = matches!(op, redux::MIN_NAN_F32 | redux::MAX_NAN_F32);
+    match (x.is_nan(), y.is_nan()) {
+        (true, true) => return NAN,
+        (true, false) | (false, true) if nan_wins => return NAN,
+        (true, false) => return b,
+        (false, true) => return a,
+        (false, false) => {}
+    }
+    let minimum = matches!(op, redux::MIN_F32 | redux::MIN_NAN_F32);
+    if (x.total_cmp(&y) == std::cmp::Ordering::Less) == minimum {
+        a
+    } else {
+        b
     }
 }
 
@@ -408,6 +429,19 @@ mod tests {
         assert_eq!(reduce(redux::XOR, 6, 3), 5);
         assert_eq!(reduce(redux::AND, 6, 3), 2);
         assert_eq!(reduce(redux::OR, 6, 3), 7);
+    }
+
+    #[test]
+    fn reductions_of_floats() {
+        let (one, nan, zero) = (1f32.to_bits(), f32::NAN.to_bits(), 0f32.to_bits());
+        let minus = (-0f32).to_bits();
+        assert_eq!(reduce(redux::MIN_F32, one, nan), one);
+        assert_eq!(reduce(redux::MAX_F32, nan, one), one);
+        assert_eq!(reduce(redux::MIN_F32, nan, nan), 0x7fff_ffff);
+        assert_eq!(reduce(redux::MIN_NAN_F32, one, nan), 0x7fff_ffff);
+        assert_eq!(reduce(redux::MAX_NAN_F32, nan, one), 0x7fff_ffff);
+        assert_eq!(reduce(redux::MIN_F32, zero, minus), minus);
+        assert_eq!(reduce(redux::MAX_F32, minus, zero), zero);
     }
 
     #[test]

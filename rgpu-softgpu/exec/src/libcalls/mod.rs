@@ -89,6 +89,14 @@ pub mod redux {
     pub const OR: u32 = 6;
     /// `.xor.b32`.
     pub const XOR: u32 = 7;
+    /// `.min.f32`: a NaN loses against a number.
+    pub const MIN_F32: u32 = 8;
+    /// `.max.f32`.
+    pub const MAX_F32: u32 = 9;
+    /// `.min.NaN.f32`: a NaN wins.
+    pub const MIN_NAN_F32: u32 = 10;
+    /// `.max.NaN.f32`.
+    pub const MAX_NAN_F32: u32 = 11;
 }
 
 /// Operations of `bar_red`.

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Type, types};
 use rgpu_ptx::ast::{Instr, Operand};
 use rgpu_ptx::instr_table::Opcode;
-use rgpu_ptx::types::StateSpace;
+use rgpu_ptx::types::{CacheHint, StateSpace};
 
 use super::operand::{constant, is_predicate};
 use super::place::Access;
@@ -32,7 +32,10 @@ fn copy(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         _ => return refuse("the size must be 4, 8 or 16"),
     };
     let target = e.place(Some(StateSpace::Shared), to, Access::store(size))?;
-    let Some(valid) = instr.operands.get(3) else {
+    // With a cache policy, the policy is the last operand.
+    let policies = usize::from(instr.mods.hints.contains(&CacheHint::L2CacheHint));
+    let sources = &instr.operands[..instr.operands.len() - policies];
+    let Some(valid) = sources.get(3) else {
         let source = e.place(Some(StateSpace::Global), from, Access::load(size))?;
         let ty = Type::int_with_byte_size(u16::try_from(size).unwrap_or(0));
         let Some(ty) = ty else {

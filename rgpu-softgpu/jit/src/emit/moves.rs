@@ -1,6 +1,5 @@
 //! `mov` with its vector forms, generic addresses, cluster addresses.
 
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use rgpu_ptx::ast::{Instr, Operand};
 use rgpu_ptx::instr_table::Opcode;
@@ -11,7 +10,7 @@ use rgpu_softgpu_exec::abi::{
 };
 
 use super::special::in_window;
-use super::util::{bits, icmp_const, iconst, reshape, resize, shl, shr, wide};
+use super::util::{bits, iconst, reshape, resize, shl, shr, wide};
 use super::{Emitter, operand, type_of};
 use crate::error::{Emit, refuse};
 use crate::passes::reg_types::machine_type;
@@ -198,10 +197,31 @@ fn isspacep(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     };
     let address = wide(&mut e.b, address);
     let answer = match space {
-        StateSpace::Global => in_window(e, address, DEVICE_WINDOW_BASE, DEVICE_WINDOW_SIZE),
-        // Constants live in device memory and cannot be told from other variables there.
-        StateSpace::Const => icmp_const(&mut e.b, IntCC::Equal, address, 0),
+        StateSpace::Global => {
+            let device = in_window(e, address, DEVICE_WINDOW_BASE, DEVICE_WINDOW_SIZE);
+            match in_constants(e, address) {
+                Some(constant) => e.b.ins().band_not(device, constant),
+                None => device,
+            }
+        }
+        StateSpace::Const => match in_constants(e, address) {
+            Some(constant) => constant,
+            None => iconst(&mut e.b, types::I8, 0),
+        },
         other => in_window(e, address, window_base(other)?, SMALL_WINDOW_SIZE),
     };
     e.write(operand(instr, 0)?, answer, ScalarType::Pred)
+}
+
+/// Whether an address lies in a constant of the module, all of which live in device memory; `None` without constants.
+fn in_constants(e: &mut Emitter<'_, '_>, address: Value) -> Option<Value> {
+    let (module, addresses) = (e.unit.module, e.unit.addresses);
+    let mut found = None;
+    for (variable, base) in module.variables.iter().zip(addresses) {
+        if let (StateSpace::Const, Some(base)) = (variable.space, *base) {
+            let here = in_window(e, address, base, variable.size.max(1));
+            found = Some(found.map_or(here, |other| e.b.ins().bor(other, here)));
+        }
+    }
+    found
 }

@@ -6,7 +6,7 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{AtomOp, MatchMode, ScalarType, ShflMode, VoteMode};
 use rgpu_softgpu_exec::libcalls::{redux, shfl, vote};
 
-use super::util::{iconst, resize};
+use super::util::{iconst, mask, resize};
 use super::{Emitter, operand, type_of};
 use crate::error::{Emit, refuse};
 
@@ -118,7 +118,11 @@ fn match_of(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
 fn reduce(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     let ty = type_of(instr, 0)?;
     let op = match (instr.mods.atom, ty) {
-        (_, ScalarType::F32) => return refuse("redux of floats is not supported"),
+        (Some(AtomOp::Min), ScalarType::F32) if instr.mods.nan => redux::MIN_NAN_F32,
+        (Some(AtomOp::Min), ScalarType::F32) => redux::MIN_F32,
+        (Some(AtomOp::Max), ScalarType::F32) if instr.mods.nan => redux::MAX_NAN_F32,
+        (Some(AtomOp::Max), ScalarType::F32) => redux::MAX_F32,
+        (_, ScalarType::F32) => return refuse("no such reduction"),
         (Some(AtomOp::Add), _) => redux::ADD,
         (Some(AtomOp::Min), ScalarType::S32) => redux::MIN_S32,
         (Some(AtomOp::Min), _) => redux::MIN_U32,
@@ -130,8 +134,11 @@ fn reduce(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         _ => return refuse("no such reduction"),
     };
     let op = iconst(&mut e.b, types::I32, i64::from(op));
-    let value = e.read(operand(instr, 1)?, ScalarType::B32)?;
-    let mask = e.read_u32(operand(instr, 2)?)?;
-    let result = e.libcall_value("redux_sync", &[e.thread.ctx, op, value, mask])?;
+    let mut value = e.read(operand(instr, 1)?, ScalarType::B32)?;
+    if instr.mods.abs {
+        value = mask(&mut e.b, value, i64::from(i32::MAX));
+    }
+    let lanes = e.read_u32(operand(instr, 2)?)?;
+    let result = e.libcall_value("redux_sync", &[e.thread.ctx, op, value, lanes])?;
     e.write(operand(instr, 0)?, result, ScalarType::B32)
 }

@@ -134,7 +134,7 @@ fn read(thread: &Thread, address: u64, into: &mut [u8]) -> bool {
         thread
             .device()
             .memory()
-            .pin(address, into.len() as u64, Access::Read)
+            .pin_for_kernel(address, into.len() as u64, Access::Read)
     });
     if let Some(Err(_)) = pin {
         return false;

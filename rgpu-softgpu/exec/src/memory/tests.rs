@@ -3,10 +3,14 @@
 use super::*;
 
 /// Windows apart from each other and from the real one.
-fn memory(capacity: u64) -> DeviceMemory {
+fn devices(capacities: &[u64]) -> Vec<DeviceMemory> {
     static NEXT: AtomicU64 = AtomicU64::new(0x2800_0000_0000);
     let base = NEXT.fetch_add(1 << 34, Ordering::Relaxed);
-    DeviceMemory::at(base, 1 << 33, capacity).unwrap()
+    DeviceMemory::at(base, 1 << 33, capacities).unwrap()
+}
+
+fn memory(capacity: u64) -> DeviceMemory {
+    devices(&[capacity]).pop().unwrap()
 }
 
 fn write(memory: &DeviceMemory, to: u64, bytes: &[u8]) -> Result<()> {
@@ -208,13 +212,13 @@ fn a_pin_outlives_the_allocation() {
 
 #[test]
 fn the_window_cannot_be_reserved_twice() {
-    let first = DeviceMemory::at(0x2700_0000_0000, 1 << 32, 1 << 20).unwrap();
+    let first = DeviceMemory::at(0x2700_0000_0000, 1 << 32, &[1 << 20]).unwrap();
     assert!(matches!(
-        DeviceMemory::at(0x2700_0000_0000, 1 << 32, 1 << 20),
+        DeviceMemory::at(0x2700_0000_0000, 1 << 32, &[1 << 20]),
         Err(MemoryError::Os(_))
     ));
     drop(first);
-    DeviceMemory::at(0x2700_0000_0000, 1 << 32, 1 << 20).unwrap();
+    DeviceMemory::at(0x2700_0000_0000, 1 << 32, &[1 << 20]).unwrap();
 }
 
 #[test]
@@ -231,4 +235,92 @@ fn the_heap_frees_what_it_gave() {
     assert!(heap.free(first));
     assert!(!heap.free(first));
     assert_eq!(heap.allocate(2 << 20), Some(first));
+}
+
+/// A byte as the device's kernels would find it: `None` where they would fault. The system call fails where the access
+/// would.
+fn kernel_reads(memory: &DeviceMemory, address: u64) -> Option<u8> {
+    let from = libc::iovec {
+        iov_base: std::ptr::with_exposed_provenance_mut(
+            address.wrapping_add(memory.global_delta()) as usize,
+        ),
+        iov_len: 1,
+    };
+    let mut byte = 0_u8;
+    let to = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    // SAFETY: `to` is a local; the kernel checks `from`.
+    let got = unsafe { libc::process_vm_readv(libc::getpid(), &to, 1, &from, 1, 0) };
+    (got == 1).then_some(byte)
+}
+
+#[test]
+fn a_peer_sees_what_it_is_shown() {
+    let devices = devices(&[64 << 20, 32 << 20]);
+    let (first, second) = (&devices[0], &devices[1]);
+    assert_eq!((first.capacity(), second.capacity()), (64 << 20, 32 << 20));
+    let small = first.allocate(100).unwrap();
+    let large = first.allocate(5 << 20).unwrap();
+    write(second, small, b"s").unwrap();
+    write(second, large + (4 << 20), b"l").unwrap();
+    assert_eq!((first.used(), second.used()), ((5 << 20) + 512, 0));
+    assert_eq!(second.find(large + 1).unwrap().device, 0);
+    let seen = |address| kernel_reads(second, address);
+    assert_eq!(kernel_reads(first, small), Some(b's'));
+    assert_eq!((seen(small), seen(large + (4 << 20))), (None, None));
+    assert_eq!(second.access(large), Some(Access::None));
+
+    first.show(0, second).unwrap();
+    first.show(0, second).unwrap();
+    assert!(second.sees(0, first) && !first.sees(0, second));
+    assert_eq!((seen(small), seen(large + (4 << 20))), (Some(b's'), Some(b'l')));
+    assert_eq!(second.access(large), Some(Access::ReadWrite));
+    let later = first.allocate(3 << 20).unwrap();
+    write(first, later, b"n").unwrap();
+    assert_eq!(seen(later), Some(b'n'));
+    // Not in the other direction.
+    let theirs = second.allocate(2 << 20).unwrap();
+    assert_eq!(kernel_reads(first, theirs), None);
+
+    first.release(large).unwrap();
+    assert_eq!(seen(large), None);
+    first.hide(0, second);
+    assert_eq!((seen(small), seen(later)), (None, None));
+    assert_eq!(kernel_reads(first, small), Some(b's'));
+}
+
+#[test]
+fn a_pool_is_shown_by_itself() {
+    let devices = devices(&[64 << 20, 64 << 20]);
+    let (first, second) = (&devices[0], &devices[1]);
+    let plain = first.allocate(100).unwrap();
+    let pooled = first.allocate_in(7, 100).unwrap();
+    first.show(7, second).unwrap();
+    assert_eq!(kernel_reads(second, pooled), Some(0));
+    assert_eq!(kernel_reads(second, plain), None);
+    first.release(pooled).unwrap();
+    assert_eq!(kernel_reads(second, pooled), None);
+}
+
+#[test]
+fn a_mapping_has_an_access_for_each_device() {
+    let devices = devices(&[64 << 20, 64 << 20]);
+    let (first, second) = (&devices[0], &devices[1]);
+    let physical = second.create_physical(UNIT).unwrap();
+    let base = first.reserve(UNIT, 0, 0).unwrap();
+    first.map(base, UNIT, &physical, 0).unwrap();
+    assert_eq!((first.used(), second.used()), (0, UNIT));
+    first.set_access(base, UNIT, Access::Read).unwrap();
+    assert!(matches!(write(first, base, b"x"), Err(MemoryError::NoAccess)));
+    second.set_access(base, UNIT, Access::ReadWrite).unwrap();
+    write(first, base, b"x").unwrap();
+    assert_eq!(kernel_reads(first, base), Some(b'x'));
+    assert_eq!(first.access(base), Some(Access::Read));
+    assert_eq!(second.access(base), Some(Access::ReadWrite));
+    first.set_access(base, UNIT, Access::None).unwrap();
+    assert_eq!(kernel_reads(first, base), None);
+    assert_eq!(kernel_reads(second, base), Some(b'x'));
+    assert_eq!(first.find(base).unwrap().device, 1);
 }

@@ -1,7 +1,8 @@
-//! The two reservations behind the device's addresses.
+//! The reservations behind the devices' addresses.
 //!
 //! The *window* is what programs see: reserved and never accessible, so that a host access to a device pointer
-//! faults. The *backing* is as long and holds the bytes: what is mapped there is what kernels may touch.
+//! faults. Each device has a *view*, which is as long and holds the bytes: what is mapped there is what its kernels
+//! may touch. Memory that several devices may touch is mapped in several views.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -29,22 +30,46 @@ impl Access {
     }
 }
 
-/// Window and backing.
+/// Window and views.
 #[derive(Debug)]
 pub(crate) struct Window {
     base: u64,
     size: u64,
-    /// First byte of the backing.
-    backing: u64,
-    /// What was mapped for the backing, before its start was aligned.
+    views: Vec<View>,
+}
+
+/// What one device sees of the window.
+#[derive(Debug)]
+struct View {
+    /// Its first byte.
+    start: u64,
+    /// What was mapped for it, before its start was aligned.
     mapped: (u64, u64),
+}
+
+impl View {
+    fn reserve(size: u64) -> io::Result<Self> {
+        // One unit more, so that device and host addresses are aligned alike and large pages fit.
+        let length = size + super::UNIT;
+        let mapped = map(0, length, libc::PROT_NONE, RESERVE, None)?;
+        Ok(Self {
+            start: mapped.next_multiple_of(super::UNIT),
+            mapped: (mapped, length),
+        })
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        unmap(self.mapped.0, self.mapped.1);
+    }
 }
 
 const RESERVE: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
 
 impl Window {
-    /// Reserves `base..base + size` for programs to see, and as much for the bytes.
-    pub(crate) fn reserve(base: u64, size: u64) -> io::Result<Self> {
+    /// Reserves `base..base + size` for programs to see, and as much for each of `views` devices.
+    pub(crate) fn reserve(base: u64, size: u64, views: usize) -> io::Result<Self> {
         let window = map(
             base,
             size,
@@ -57,16 +82,15 @@ impl Window {
             unmap(window, size);
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
         }
-        // One unit more, so that device and host addresses are aligned alike and large pages fit.
-        let length = size + super::UNIT;
-        let mapped =
-            map(0, length, libc::PROT_NONE, RESERVE, None).inspect_err(|_| unmap(base, size))?;
-        Ok(Self {
+        let mut reserved = Self {
             base,
             size,
-            backing: mapped.next_multiple_of(super::UNIT),
-            mapped: (mapped, length),
-        })
+            views: Vec::new(),
+        };
+        for _ in 0..views {
+            reserved.views.push(View::reserve(size)?);
+        }
+        Ok(reserved)
     }
 
     pub(crate) fn base(&self) -> u64 {
@@ -77,28 +101,39 @@ impl Window {
         self.base + self.size
     }
 
-    /// Host address of a device byte minus its device address.
-    pub(crate) fn delta(&self) -> u64 {
-        self.backing.wrapping_sub(self.base)
+    /// How many devices there are.
+    pub(crate) fn views(&self) -> usize {
+        self.views.len()
     }
 
-    /// The host address of a device address inside the window.
-    pub(crate) fn host(&self, address: u64) -> *mut u8 {
-        std::ptr::with_exposed_provenance_mut(address.wrapping_add(self.delta()) as usize)
+    /// Host address of a byte in a view minus its device address.
+    pub(crate) fn delta(&self, view: usize) -> u64 {
+        self.views[view].start.wrapping_sub(self.base)
     }
 
-    /// The device address of a host address inside the backing.
-    pub(crate) fn device(&self, host: u64) -> Option<u64> {
-        (self.backing..self.backing + self.size)
+    /// The host address in a view of a device address inside the window.
+    pub(crate) fn host(&self, view: usize, address: u64) -> *mut u8 {
+        std::ptr::with_exposed_provenance_mut(address.wrapping_add(self.delta(view)) as usize)
+    }
+
+    /// The device address of a host address inside a view.
+    pub(crate) fn device(&self, view: usize, host: u64) -> Option<u64> {
+        let start = self.views[view].start;
+        (start..start + self.size)
             .contains(&host)
-            .then(|| host.wrapping_sub(self.delta()))
+            .then(|| host.wrapping_sub(self.delta(view)))
     }
 
-    /// Puts fresh zeroed memory at `address`.
-    pub(crate) fn map_plain(&self, address: u64, size: u64) -> io::Result<()> {
+    /// Puts fresh zeroed memory at `address` of a view.
+    pub(crate) fn map_plain(&self, view: usize, address: u64, size: u64) -> io::Result<()> {
         let protection = Access::ReadWrite.protection();
-        let host = self.checked(address, size)?;
-        map(host, size, protection, RESERVE | libc::MAP_FIXED, None)?;
+        let host = self.checked(view, address, size)?;
+        // Private memory has large pages; memory that another view may come to show must be shared.
+        let kind = match self.views.len() {
+            1 => RESERVE,
+            _ => libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+        };
+        map(host, size, protection, kind | libc::MAP_FIXED, None)?;
         if size >= super::UNIT {
             // SAFETY: the range was just mapped; the advice changes speed, never content.
             unsafe { libc::madvise(pointer(host), size as usize, libc::MADV_HUGEPAGE) };
@@ -106,7 +141,23 @@ impl Window {
         Ok(())
     }
 
-    /// Puts `size` bytes of a memory file at `address`, not accessible yet.
+    /// Shows in one view what [`Self::map_plain`] has put at `address` of another.
+    pub(crate) fn share(&self, from: usize, to: usize, address: u64, size: u64) -> io::Result<()> {
+        let (from, to) = (
+            self.checked(from, address, size)?,
+            self.checked(to, address, size)?,
+        );
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: both ranges lie in views, which this struct owns. An old size of 0 maps the pages of a shared
+        // mapping once more (mremap(2)).
+        let found = unsafe { libc::mremap(pointer(from), 0, size as usize, flags, pointer(to)) };
+        match found {
+            libc::MAP_FAILED => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts `size` bytes of a memory file at `address` of every view, not accessible yet.
     pub(crate) fn map_file(
         &self,
         address: u64,
@@ -115,30 +166,33 @@ impl Window {
         offset: u64,
     ) -> io::Result<()> {
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
-        map(
-            self.checked(address, size)?,
-            size,
-            libc::PROT_NONE,
-            flags,
-            Some((file, offset)),
-        )?;
+        for view in 0..self.views.len() {
+            let host = self.checked(view, address, size)?;
+            map(host, size, libc::PROT_NONE, flags, Some((file, offset)))?;
+        }
         Ok(())
     }
 
-    /// Changes what may be done with a mapped range.
-    pub(crate) fn protect(&self, address: u64, size: u64, access: Access) -> io::Result<()> {
-        let host = self.checked(address, size)?;
-        // SAFETY: the range lies in the backing, which this struct owns.
+    /// Changes what may be done with a mapped range of a view.
+    pub(crate) fn protect(
+        &self,
+        view: usize,
+        address: u64,
+        size: u64,
+        access: Access,
+    ) -> io::Result<()> {
+        let host = self.checked(view, address, size)?;
+        // SAFETY: the range lies in a view, which this struct owns.
         match unsafe { libc::mprotect(pointer(host), size as usize, access.protection()) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }
     }
 
-    /// Takes away what is mapped at `address`; accesses fault again.
-    pub(crate) fn clear(&self, address: u64, size: u64) -> io::Result<()> {
+    /// Takes away what is mapped at `address` of a view; accesses fault again.
+    pub(crate) fn clear(&self, view: usize, address: u64, size: u64) -> io::Result<()> {
         map(
-            self.checked(address, size)?,
+            self.checked(view, address, size)?,
             size,
             libc::PROT_NONE,
             RESERVE | libc::MAP_FIXED,
@@ -147,14 +201,14 @@ impl Window {
         Ok(())
     }
 
-    /// The host address of a page-aligned range that lies wholly in the window.
-    fn checked(&self, address: u64, size: u64) -> io::Result<u64> {
+    /// The host address in a view of a page-aligned range that lies wholly in the window.
+    fn checked(&self, view: usize, address: u64, size: u64) -> io::Result<u64> {
         let inside = address >= self.base
             && address
                 .checked_add(size)
                 .is_some_and(|end| end <= self.end());
         if inside && size > 0 && address.is_multiple_of(PAGE) && size.is_multiple_of(PAGE) {
-            Ok(address.wrapping_add(self.delta()))
+            Ok(address.wrapping_add(self.delta(view)))
         } else {
             Err(io::Error::from_raw_os_error(libc::EINVAL))
         }
@@ -164,7 +218,6 @@ impl Window {
 impl Drop for Window {
     fn drop(&mut self) {
         unmap(self.base, self.size);
-        unmap(self.mapped.0, self.mapped.1);
     }
 }
 
@@ -183,7 +236,7 @@ fn map(
     let (fd, offset) = file.map_or((-1, 0), |(fd, offset)| {
         (fd.as_raw_fd(), offset as libc::off_t)
     });
-    // SAFETY: callers pass MAP_FIXED only for ranges inside the backing, which `Window` owns; otherwise the
+    // SAFETY: callers pass MAP_FIXED only for ranges inside a view, which `Window` owns; otherwise the
     // kernel chooses or refuses.
     let found = unsafe {
         libc::mmap(

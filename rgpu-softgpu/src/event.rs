@@ -87,7 +87,7 @@ impl Event {
         if let Some(ticket) = self.recorded() {
             ticket.wait();
         }
-        self.context.flush_output();
+        self.context.has_waited();
         self.context.check()
     }
 

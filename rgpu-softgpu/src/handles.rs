@@ -78,8 +78,12 @@ impl<K: Named, T> Table<K, T> {
 
     /// Shows every object to `visit`.
     pub(crate) fn for_each(&self, visit: impl Fn(&T)) {
-        let objects: Vec<_> = self.read().values().cloned().collect();
-        objects.iter().for_each(|object| visit(object));
+        self.all().iter().for_each(|object| visit(object));
+    }
+
+    /// Every object there is now.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.read().values().cloned().collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<u32, Arc<T>>> {

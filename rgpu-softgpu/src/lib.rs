@@ -5,8 +5,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `api` | one function per row, by family: C arguments in, one call of the logic below, C results out |
-//! | `driver` | the one driver of the process: device, memory, tables of handles; fork |
-//! | `device` | what the device says of itself |
+//! | `driver` | the one driver of the process: devices, memory, tables of handles; fork |
+//! | `device` | what a device says of itself |
 //! | `context` | contexts, the stack of each thread, limits, sticky errors |
 //! | `work` | what runs when: a graph of tickets, carried out by threads made on demand |
 //! | `stream`, `event` | CUDA's ordering rules on top of `work` |
@@ -14,8 +14,8 @@
 //! | `module` | images, modules, libraries, kernels, functions |
 //! | `launch` | checks of a launch, its parameters, occupancy |
 //!
-//! Settings, from the environment: `RGPU_SOFT_MEMORY` caps the device's memory, `RGPU_LOG` turns on logging
-//! to stderr.
+//! Settings, from the environment: `RGPU_SOFT_DEVICES` says how many devices there are, `RGPU_SOFT_MEMORY` caps the
+//! memory of each, `CUDA_VISIBLE_DEVICES` hides some, `RGPU_LOG` turns on logging to stderr.
 
 mod api;
 mod context;

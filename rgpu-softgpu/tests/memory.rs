@@ -263,5 +263,141 @@ fn pools_count_what_is_used() {
     ok!(cuMemPoolSetAttribute(pool, 8, (&raw mut zero).cast()));
     assert_eq!(used(), [0, 0]);
     ok!(cuMemPoolDestroy(pool));
-    assert_eq!(cu!(cuMemPoolTrimTo(pool, 0)), INVALID_HANDLE);
+    assert_eq!(cu!(cuMemPoolTrimTo(pool, 0)), INVALID_VALUE);
+}
+
+const REUSE_OPPORTUNISTIC: u32 = 2;
+const RELEASE_THRESHOLD: u32 = 4;
+const RESERVED: u32 = 5;
+const RESERVED_HIGH: u32 = 6;
+const USED: u32 = 7;
+
+/// A pool of device 0 that holds at most `most` bytes, 0 for no limit.
+fn pool(most: usize) -> Handle {
+    let mut props = std::mem::MaybeUninit::<sys::CUmemPoolProps>::zeroed();
+    let raw = props.as_mut_ptr();
+    // SAFETY: fields of a local, written as the integers that they are in C.
+    unsafe {
+        (&raw mut (*raw).allocType).cast::<u32>().write(1);
+        (&raw mut (*raw).location.type_).cast::<u32>().write(1);
+        (&raw mut (*raw).maxSize).write(most);
+    }
+    let mut pool = null_mut();
+    ok!(cuMemPoolCreate(&mut pool, raw.cast_const().cast()));
+    pool
+}
+
+fn pool_value(pool: Handle, attribute: u32) -> u64 {
+    let mut value = 0u64;
+    let out = (&raw mut value).cast();
+    ok!(cuMemPoolGetAttribute(pool, attribute, out));
+    value
+}
+
+fn set_pool(pool: Handle, attribute: u32, mut value: u64) -> u32 {
+    cu!(cuMemPoolSetAttribute(
+        pool,
+        attribute,
+        (&raw mut value).cast()
+    ))
+}
+
+fn from_pool(pool: Handle, size: usize, stream: Handle) -> u64 {
+    let mut address = 0;
+    ok!(cuMemAllocFromPoolAsync(&mut address, size, pool, stream));
+    address
+}
+
+#[test]
+fn a_pool_keeps_up_to_its_threshold() {
+    const SIZE: usize = 4 << 20;
+    let _context = Context::new();
+    let (pool, stream) = (pool(0), stream(1));
+    let (first, second) = (from_pool(pool, SIZE, stream), from_pool(pool, SIZE, stream));
+    assert_eq!(pool_value(pool, USED), 2 * SIZE as u64);
+    assert!(pool_value(pool, RESERVED) >= 2 * SIZE as u64);
+    assert_eq!(set_pool(pool, RELEASE_THRESHOLD, SIZE as u64), SUCCESS);
+    ok!(cuMemFreeAsync(first, stream));
+    ok!(cuMemFreeAsync(second, stream));
+    ok!(cuStreamSynchronize(stream));
+    assert_eq!(pool_value(pool, USED), 0);
+    assert_eq!(pool_value(pool, RESERVED), SIZE as u64);
+    assert_eq!(pool_value(pool, RESERVED_HIGH), 2 * SIZE as u64);
+    // What is kept is used again, by any stream.
+    let again = from_pool(pool, SIZE - 100, null_mut());
+    assert!(again == first || again == second);
+    assert_eq!(pool_value(pool, RESERVED), SIZE as u64);
+    ok!(cuMemFreeAsync(again, null_mut()));
+    ok!(cuStreamSynchronize(null_mut()));
+    ok!(cuMemPoolTrimTo(pool, 1));
+    assert_eq!(pool_value(pool, RESERVED), SIZE as u64, "never below");
+    ok!(cuMemPoolTrimTo(pool, 0));
+    assert_eq!(pool_value(pool, RESERVED), 0);
+    assert_eq!(set_pool(pool, RESERVED_HIGH, 1), INVALID_VALUE);
+    assert_eq!(set_pool(pool, RESERVED_HIGH, 0), SUCCESS);
+    assert_eq!(pool_value(pool, RESERVED_HIGH), 0);
+    ok!(cuMemPoolDestroy(pool));
+    assert_eq!(cu!(cuMemPoolDestroy(pool)), INVALID_VALUE);
+}
+
+#[test]
+fn a_stream_reuses_what_it_has_freed() {
+    const SIZE: usize = 4 << 20;
+    let _context = Context::new();
+    let pool = pool(2 * SIZE);
+    let (spinning, other) = (stream(1), stream(1));
+    let spin = Spin::start(module(), spinning);
+    let mut address = from_pool(pool, SIZE, spinning);
+    // Nothing is done in the stream yet, and all of it takes the memory of one.
+    for _ in 0..50 {
+        ok!(cuMemFreeAsync(address, spinning));
+        address = from_pool(pool, SIZE, spinning);
+    }
+    assert_eq!(pool_value(pool, RESERVED), SIZE as u64);
+    ok!(cuMemFreeAsync(address, spinning));
+    // Another stream has no part in that.
+    let theirs = from_pool(pool, SIZE, other);
+    assert_ne!(theirs, address);
+    assert_eq!(pool_value(pool, RESERVED), 2 * SIZE as u64);
+    spin.stop();
+    ok!(cuStreamSynchronize(spinning));
+    assert_eq!(pool_value(pool, RESERVED), SIZE as u64);
+    // No more than the pool may hold.
+    let most = from_pool(pool, SIZE, other);
+    let mut none = 0;
+    let full = cu!(cuMemAllocFromPoolAsync(&mut none, SIZE, pool, other));
+    assert_eq!(full, OUT_OF_MEMORY);
+    ok!(cuMemFreeAsync(most, other));
+    ok!(cuMemFreeAsync(theirs, other));
+    ok!(cuMemPoolDestroy(pool));
+}
+
+#[test]
+fn memory_that_a_pool_keeps_can_be_had() {
+    let _context = Context::new();
+    let pool = pool(0);
+    let (mut free, mut total) = (0, 0);
+    ok!(cuMemGetInfo_v2(&mut free, &mut total));
+    assert_eq!(set_pool(pool, RELEASE_THRESHOLD, u64::MAX), SUCCESS);
+    let most = (total / 4 * 3) >> 21 << 21;
+    let kept = from_pool(pool, most, null_mut());
+    ok!(cuMemFreeAsync(kept, null_mut()));
+    ok!(cuCtxSynchronize());
+    assert_eq!(pool_value(pool, RESERVED), most as u64);
+    let mut plain = 0;
+    ok!(cuMemAlloc_v2(&mut plain, most));
+    assert_eq!(pool_value(pool, RESERVED), 0);
+    ok!(cuMemFree_v2(plain));
+    ok!(cuMemPoolDestroy(pool));
+}
+
+#[test]
+fn reuse_flags_are_remembered() {
+    let _context = Context::new();
+    let pool = pool(0);
+    let mut flag = 0u32;
+    let out = (&raw mut flag).cast();
+    ok!(cuMemPoolGetAttribute(pool, REUSE_OPPORTUNISTIC, out));
+    assert_eq!(flag, 1, "default enabled");
+    ok!(cuMemPoolDestroy(pool));
 }

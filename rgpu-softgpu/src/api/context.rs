@@ -7,7 +7,7 @@ use cudarc::driver::sys::CUctxCreateParams;
 
 use super::{put, put_if_wanted, read};
 use crate::context;
-use crate::device::{self, limits};
+use crate::device::limits;
 use crate::driver;
 use crate::status::{Result, Status, require};
 
@@ -19,11 +19,10 @@ const CACHE_CONFIGS: u32 = 3;
 const SHARED_CONFIGS: u32 = 2;
 
 pub(crate) unsafe fn cuCtxCreate_v2(pctx: *mut *mut c_void, flags: u32, dev: i32) -> Result {
-    driver::get()?;
-    device::check(dev)?;
+    let gpu = driver::gpu(dev)?;
     require(!pctx.is_null())?;
     // SAFETY: the contract of this function.
-    unsafe { put(pctx, context::create(flags)?) }
+    unsafe { put(pctx, context::create(flags, gpu)?) }
 }
 
 pub(crate) unsafe fn cuCtxCreate_v3(
@@ -98,19 +97,18 @@ pub(crate) unsafe fn cuCtxPopCurrent_v2(pctx: *mut *mut c_void) -> Result {
 }
 
 pub(crate) unsafe fn cuCtxGetDevice(device: *mut i32) -> Result {
-    context::alive()?;
+    let ordinal = context::alive()?.ordinal();
     // SAFETY: the contract of this function.
-    unsafe { put(device, 0) }
+    unsafe { put(device, ordinal) }
 }
 
 pub(crate) unsafe fn cuCtxGetDevice_v2(device: *mut i32, ctx: *mut c_void) -> Result {
-    if ctx.is_null() {
-        context::alive()?;
-    } else {
-        context::find(ctx)?;
-    }
+    let context = match ctx.is_null() {
+        true => context::alive()?,
+        false => context::find(ctx)?,
+    };
     // SAFETY: the contract of this function.
-    unsafe { put(device, 0) }
+    unsafe { put(device, context.ordinal()) }
 }
 
 pub(crate) unsafe fn cuCtxGetApiVersion(ctx: *mut c_void, version: *mut u32) -> Result {
@@ -202,32 +200,29 @@ pub(crate) unsafe fn cuCtxSynchronize_v2(ctx: *mut c_void) -> Result {
     context::find_or_current(ctx)?.synchronise()
 }
 
-/// With one device there is no peer.
 pub(crate) unsafe fn cuCtxEnablePeerAccess(peer_context: *mut c_void, flags: u32) -> Result {
-    context::current()?;
+    let context = context::current()?;
     require(flags == 0)?;
-    context::find(peer_context)?;
-    Err(Status::ERROR_INVALID_DEVICE)
+    let peer = context::find(peer_context)?;
+    context.enable_peer(&peer)
 }
 
 pub(crate) unsafe fn cuCtxDisablePeerAccess(peer_context: *mut c_void) -> Result {
-    context::current()?;
-    context::find(peer_context)?;
-    Err(Status::ERROR_PEER_ACCESS_NOT_ENABLED)
+    let context = context::current()?;
+    let peer = context::find(peer_context)?;
+    context.disable_peer(&peer)
 }
 
 pub(crate) unsafe fn cuDevicePrimaryCtxRetain(pctx: *mut *mut c_void, dev: i32) -> Result {
-    let driver = driver::get()?;
-    device::check(dev)?;
+    let gpu = driver::gpu(dev)?;
     require(!pctx.is_null())?;
     // SAFETY: the contract of this function.
-    unsafe { put(pctx, driver.primary.retain()) }
+    unsafe { put(pctx, gpu.primary.retain()) }
 }
 
 pub(crate) unsafe fn cuDevicePrimaryCtxRelease(dev: i32) -> Result {
-    let driver = driver::get()?;
-    device::check(dev)?;
-    driver.primary.release()
+    let gpu = driver::gpu(dev)?;
+    gpu.primary.release()
 }
 
 pub(crate) unsafe fn cuDevicePrimaryCtxRelease_v2(dev: i32) -> Result {
@@ -236,9 +231,8 @@ pub(crate) unsafe fn cuDevicePrimaryCtxRelease_v2(dev: i32) -> Result {
 }
 
 pub(crate) unsafe fn cuDevicePrimaryCtxReset(dev: i32) -> Result {
-    let driver = driver::get()?;
-    device::check(dev)?;
-    driver.primary.reset();
+    let gpu = driver::gpu(dev)?;
+    gpu.primary.reset();
     Ok(())
 }
 
@@ -252,20 +246,18 @@ pub(crate) unsafe fn cuDevicePrimaryCtxGetState(
     flags: *mut u32,
     active: *mut i32,
 ) -> Result {
-    let driver = driver::get()?;
-    device::check(dev)?;
+    let gpu = driver::gpu(dev)?;
     require(!flags.is_null() && !active.is_null())?;
     // SAFETY: the contract of this function.
     unsafe {
-        put(flags, driver.primary.flags())?;
-        put(active, driver.primary.is_active().into())
+        put(flags, gpu.primary.flags())?;
+        put(active, gpu.primary.is_active().into())
     }
 }
 
 pub(crate) unsafe fn cuDevicePrimaryCtxSetFlags(dev: i32, flags: u32) -> Result {
-    let driver = driver::get()?;
-    device::check(dev)?;
-    driver.primary.set_flags(flags)
+    let gpu = driver::gpu(dev)?;
+    gpu.primary.set_flags(flags)
 }
 
 pub(crate) unsafe fn cuDevicePrimaryCtxSetFlags_v2(dev: i32, flags: u32) -> Result {

@@ -7,8 +7,9 @@ use rgpu_driver_abi::integrity::DeviceIdentity;
 use rgpu_driver_abi::{error, proc_address};
 
 use super::{put, put_if_wanted, text};
+use crate::driver::Gpu;
 use crate::status::{Result, Status, require};
-use crate::{context, device, driver, entry, log};
+use crate::{context, driver, entry, log};
 
 /// The CUDA version whose driver interface this is.
 const VERSION: i32 = 13_000;
@@ -60,13 +61,16 @@ impl Backend for SoftGpu {
     }
 
     fn devices() -> Result<Vec<DeviceIdentity>> {
-        let (domain, bus, slot) = device::PCI;
-        Ok(vec![DeviceIdentity {
-            uuid: device::UUID,
-            pci_domain: domain as i32,
-            pci_bus: bus as i32,
-            pci_device: slot as i32,
-        }])
+        let identity = |gpu: &Gpu| {
+            let (domain, bus, slot) = gpu.device.pci();
+            DeviceIdentity {
+                uuid: gpu.device.uuid(),
+                pci_domain: domain as i32,
+                pci_bus: bus as i32,
+                pci_device: slot as i32,
+            }
+        };
+        Ok(driver::get()?.gpus.iter().map(identity).collect())
     }
 
     fn current_context() -> Result<*mut c_void> {
@@ -79,15 +83,11 @@ impl Backend for SoftGpu {
     }
 
     fn primary_context(ordinal: i32) -> Result<*mut c_void> {
-        let driver = driver::get()?;
-        device::check(ordinal)?;
-        Ok(driver.primary.handle())
+        Ok(driver::gpu(ordinal)?.primary.handle())
     }
 
     fn create_context(flags: u32, ordinal: i32) -> Result<*mut c_void> {
-        driver::get()?;
-        device::check(ordinal)?;
-        context::create(flags)
+        context::create(flags, driver::gpu(ordinal)?)
     }
 
     unsafe fn load_module(image: *const c_void) -> Result<*mut c_void> {
@@ -98,9 +98,7 @@ impl Backend for SoftGpu {
     }
 
     fn device_attribute(attribute: u32, ordinal: i32) -> Result<i32> {
-        let driver = driver::get()?;
-        device::check(ordinal)?;
-        driver.device.attribute(attribute)
+        driver::gpu(ordinal)?.device.attribute(attribute)
     }
 
     fn unknown(what: Unknown) {

@@ -8,7 +8,7 @@ use super::{put, put_if_wanted, read};
 use crate::launch::{self, Arguments, Shape, occupancy};
 use crate::module::{resolve_function, resolve_to_launch};
 use crate::status::{Result, Status, require};
-use crate::{driver, event, stream};
+use crate::{event, stream};
 
 type Handle = *mut c_void;
 
@@ -278,7 +278,7 @@ pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSize(
     };
     let limit = block_size_limit.unsigned_abs();
     let (threads, blocks) = occupancy::best_block(&function, limit, dynamic)?;
-    let multiprocessors = driver::get()?.device.multiprocessors();
+    let multiprocessors = function.context().gpu()?.device.multiprocessors();
     // SAFETY: the contract of this function.
     unsafe {
         put(min_grid_size, blocks.saturating_mul(multiprocessors) as i32)?;

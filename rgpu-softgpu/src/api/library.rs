@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{put, put_if_wanted, text};
+use crate::context;
 use crate::driver::{self, Driver};
 use crate::module::{Function, Image, JitLog, Kernel, Library, OptionArrays};
 use crate::status::{Result, require};
-use crate::{context, device};
 
 type Handle = *mut c_void;
 
@@ -138,7 +138,7 @@ fn find_kernel(kernel: Handle) -> Result<Arc<Kernel>> {
 /// The function of a kernel in the current context.
 fn function(kernel: Handle, dev: i32) -> Result<Arc<Function>> {
     let found = find_kernel(kernel)?;
-    device::check(dev)?;
+    driver::gpu(dev)?;
     let handle = found.function(&context::current()?)?;
     driver::get()?.functions.get(handle)
 }
@@ -198,6 +198,6 @@ pub(crate) unsafe fn cuKernelSetAttribute(
 
 pub(crate) unsafe fn cuKernelSetCacheConfig(kernel: Handle, config: u32, dev: i32) -> Result {
     find_kernel(kernel)?;
-    device::check(dev)?;
+    driver::gpu(dev)?;
     require(config <= CACHE_CONFIGS)
 }

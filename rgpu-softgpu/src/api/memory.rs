@@ -214,13 +214,13 @@ pub(crate) unsafe fn cuMemcpyPeer(
     src_context: Handle,
     byte_count: usize,
 ) -> Result {
-    context::find(dst_context)?;
-    context::find(src_context)?;
-    now(
-        Place::Device(dst_device),
-        Place::Device(src_device),
-        byte_count,
-    )
+    let ends = [context::find(dst_context)?, context::find(src_context)?];
+    // Documented: in order with all that is pending in both contexts, and all that comes later.
+    let stream = stream::default_stream()?;
+    stream::between(&ends, &stream, || {
+        let (to, from) = (Place::Device(dst_device), Place::Device(src_device));
+        copy(to, from, byte_count as u64, &stream, Wait::Synchronous)
+    })
 }
 
 pub(crate) unsafe fn cuMemcpyPeerAsync(
@@ -365,8 +365,20 @@ unsafe fn copy_3d_peer(p_copy: *const c_void, h_stream: Handle, wait: Wait) -> R
     require(!p_copy.is_null())?;
     let p = p_copy.cast::<CUDA_MEMCPY3D_PEER>();
     // SAFETY: the caller's promise; every field is read as plain integers or pointers.
-    let boxed = unsafe { read_3d!(p) };
-    rect::copy(&boxed, &stream, wait)
+    let (boxed, contexts) = unsafe {
+        let contexts = [
+            field!(p, dstContext as Handle),
+            field!(p, srcContext as Handle),
+        ];
+        (read_3d!(p), contexts)
+    };
+    // An end on the host has no context.
+    let named = contexts.into_iter().filter(|context| !context.is_null());
+    let ends = named.map(context::find).collect::<Result<Vec<_>>>()?;
+    match wait {
+        Wait::Synchronous => stream::between(&ends, &stream, || rect::copy(&boxed, &stream, wait)),
+        Wait::Asynchronous => rect::copy(&boxed, &stream, wait),
+    }
 }
 
 pub(crate) unsafe fn cuMemcpy3D_v2(p_copy: *const c_void) -> Result {

@@ -5,39 +5,31 @@ use std::sync::Arc;
 
 use cudarc::driver::sys::{CUmemAccessDesc, CUmemLocation, CUmemPoolProps};
 
+use super::vmm::located;
 use super::{put, read};
-use crate::driver::{self, Driver};
+use crate::driver::{self, Gpu};
 use crate::memory::{self, Pool, PoolValue};
-use crate::status::{Result, Status, require};
+use crate::status::{Result, Status, of_memory, require};
 use crate::stream;
 
 type Handle = *mut c_void;
 
 const ALLOCATION_PINNED: u32 = 1;
-const LOCATION_DEVICE: u32 = 1;
+/// `CU_MEM_ACCESS_FLAGS_PROT_NONE`.
+const NONE: u32 = 0;
 /// `CU_MEM_ACCESS_FLAGS_PROT_READWRITE`.
 const READ_WRITE: u32 = 3;
 
-/// Refuses a location or kind of allocation other than device memory of our device.
+/// The device of a location, for memory of a kind that there is.
 ///
 /// # Safety
 /// `location` is null or points to a `CUmemLocation`.
-unsafe fn check(location: *mut c_void, kind: u32) -> Result<&'static Driver> {
-    let driver = driver::get()?;
-    let location = location.cast::<CUmemLocation>();
-    require(!location.is_null())?;
-    // SAFETY: the caller's promise.
-    let (place, id) = unsafe {
-        (
-            read((&raw const (*location).type_).cast::<u32>())?,
-            read(&raw const (*location).id)?,
-        )
-    };
-    match (kind, place, id) {
-        (ALLOCATION_PINNED, LOCATION_DEVICE, 0) => Ok(driver),
-        (ALLOCATION_PINNED, LOCATION_DEVICE, _) => Err(Status::ERROR_INVALID_DEVICE),
-        _ => Err(Status::ERROR_NOT_SUPPORTED),
+unsafe fn check(location: *mut c_void, kind: u32) -> Result<&'static Gpu> {
+    if kind != ALLOCATION_PINNED {
+        return Err(Status::ERROR_NOT_SUPPORTED);
     }
+    // SAFETY: the caller's promise.
+    unsafe { located(location.cast::<CUmemLocation>()) }
 }
 
 pub(crate) unsafe fn cuMemAllocAsync(dptr: *mut u64, bytesize: usize, h_stream: Handle) -> Result {
@@ -68,7 +60,8 @@ pub(crate) unsafe fn cuMemFreeAsync(dptr: u64, h_stream: Handle) -> Result {
 }
 
 fn find(pool: Handle) -> Result<Arc<Pool>> {
-    driver::get()?.pools.get(pool)
+    let found = driver::get()?.pools.get(pool);
+    found.map_err(|_| Status::ERROR_INVALID_VALUE)
 }
 
 pub(crate) unsafe fn cuMemGetDefaultMemPool(
@@ -77,12 +70,7 @@ pub(crate) unsafe fn cuMemGetDefaultMemPool(
     kind: u32,
 ) -> Result {
     // SAFETY: the contract of this function.
-    unsafe {
-        put(
-            pool_out,
-            check(location, kind)?.default_pools.default_handle(),
-        )
-    }
+    unsafe { put(pool_out, check(location, kind)?.pools.default_handle()) }
 }
 
 pub(crate) unsafe fn cuMemGetMemPool(
@@ -91,19 +79,13 @@ pub(crate) unsafe fn cuMemGetMemPool(
     kind: u32,
 ) -> Result {
     // SAFETY: the contract of this function.
-    unsafe {
-        put(
-            pool,
-            check(location, kind)?.default_pools.current().handle(),
-        )
-    }
+    unsafe { put(pool, check(location, kind)?.pools.current().handle()) }
 }
 
 pub(crate) unsafe fn cuMemSetMemPool(location: *mut c_void, kind: u32, pool: Handle) -> Result {
     // SAFETY: the contract of this function.
-    let driver = unsafe { check(location, kind) }?;
-    driver.default_pools.set_current(find(pool)?);
-    Ok(())
+    let gpu = unsafe { check(location, kind) }?;
+    gpu.pools.set_current(find(pool)?)
 }
 
 pub(crate) unsafe fn cuMemPoolCreate(pool: *mut Handle, pool_props: *const c_void) -> Result {
@@ -113,11 +95,12 @@ pub(crate) unsafe fn cuMemPoolCreate(pool: *mut Handle, pool_props: *const c_voi
     unsafe {
         let kind = read((&raw const (*props).allocType).cast::<u32>())?;
         let location = (&raw const (*props).location).cast_mut().cast();
-        let driver = check(location, kind)?;
+        let gpu = check(location, kind)?;
         if read((&raw const (*props).handleTypes).cast::<u32>())? != 0 {
             return Err(Status::ERROR_NOT_SUPPORTED);
         }
-        put(pool, Pool::enter(&driver.pools).handle())
+        let most = read(&raw const (*props).maxSize)? as u64;
+        put(pool, gpu.pools.create(most)?.handle())
     }
 }
 
@@ -125,8 +108,9 @@ pub(crate) unsafe fn cuMemPoolDestroy(pool: Handle) -> Result {
     memory::destroy_pool(pool)
 }
 
-pub(crate) unsafe fn cuMemPoolTrimTo(pool: Handle, _: usize) -> Result {
-    find(pool).map(drop)
+pub(crate) unsafe fn cuMemPoolTrimTo(pool: Handle, min_bytes_to_keep: usize) -> Result {
+    find(pool)?.trim(min_bytes_to_keep as u64);
+    Ok(())
 }
 
 pub(crate) unsafe fn cuMemPoolGetAttribute(pool: Handle, attr: u32, value: *mut c_void) -> Result {
@@ -157,28 +141,35 @@ pub(crate) unsafe fn cuMemPoolGetAccess(
     mem_pool: Handle,
     location: *mut c_void,
 ) -> Result {
-    find(mem_pool)?;
+    let pool = find(mem_pool)?;
     // SAFETY: the contract of this function.
-    unsafe {
-        check(location, ALLOCATION_PINNED)?;
-        put(flags, READ_WRITE)
-    }
+    let gpu = unsafe { check(location, ALLOCATION_PINNED) }?;
+    let sees = gpu.memory.sees(pool.number(), &pool.gpu()?.memory);
+    // SAFETY: the contract of this function.
+    unsafe { put(flags, if sees { READ_WRITE } else { NONE }) }
 }
 
-/// The device always has access to its own pools; no one else could have any.
+/// A device always has access to its own pools. Others have all or none.
 pub(crate) unsafe fn cuMemPoolSetAccess(pool: Handle, map: *const c_void, count: usize) -> Result {
-    find(pool)?;
+    let pool = find(pool)?;
+    let memory = &pool.gpu()?.memory;
     require(!map.is_null())?;
     let map = map.cast::<CUmemAccessDesc>();
     for index in 0..count {
         // SAFETY: the contract of this function: `count` descriptions.
-        unsafe {
+        let (peer, flags) = unsafe {
             let one = map.add(index);
-            check(
-                (&raw const (*one).location).cast_mut().cast(),
-                ALLOCATION_PINNED,
-            )?;
-            require(read((&raw const (*one).flags).cast::<u32>())? == READ_WRITE)?;
+            let peer = located(&raw const (*one).location)?;
+            (peer, read((&raw const (*one).flags).cast::<u32>())?)
+        };
+        match flags {
+            READ_WRITE => memory
+                .show(pool.number(), &peer.memory)
+                .map_err(of_memory)?,
+            NONE if peer.memory.device() != memory.device() => {
+                memory.hide(pool.number(), &peer.memory);
+            }
+            _ => return Err(Status::ERROR_INVALID_VALUE),
         }
     }
     Ok(())

@@ -121,9 +121,9 @@ pub(crate) unsafe fn cuStreamGetCtx(h_stream: *mut c_void, pctx: *mut *mut c_voi
 }
 
 pub(crate) unsafe fn cuStreamGetDevice(h_stream: *mut c_void, device: *mut i32) -> Result {
-    stream::resolve(h_stream)?;
+    let ordinal = stream::resolve(h_stream)?.context().ordinal();
     // SAFETY: the contract of this function.
-    unsafe { put(device, 0) }
+    unsafe { put(device, ordinal) }
 }
 
 pub(crate) unsafe fn cuStreamGetFlags(h_stream: *mut c_void, flags: *mut u32) -> Result {

@@ -6,18 +6,18 @@ use cudarc::driver::sys::{CUmemAccessDesc, CUmemAllocationProp, CUmemLocation};
 use rgpu_softgpu_exec::memory::UNIT;
 
 use super::{put, read};
-use crate::driver;
+use crate::driver::{self, Gpu};
 use crate::memory::{access_of, flags_of};
 use crate::status::{Result, Status, of_memory, require};
 
 const ALLOCATION_PINNED: u32 = 1;
 const LOCATION_DEVICE: u32 = 1;
 
-/// Refuses a location other than our device.
+/// The device of a location; there is memory nowhere else.
 ///
 /// # Safety
 /// `location` is null or points to a `CUmemLocation`.
-unsafe fn check_location(location: *const CUmemLocation) -> Result {
+pub(super) unsafe fn located(location: *const CUmemLocation) -> Result<&'static Gpu> {
     require(!location.is_null())?;
     // SAFETY: the caller's promise.
     let (kind, id) = unsafe {
@@ -26,32 +26,31 @@ unsafe fn check_location(location: *const CUmemLocation) -> Result {
             read(&raw const (*location).id)?,
         )
     };
-    match (kind, id) {
-        (LOCATION_DEVICE, 0) => Ok(()),
-        (LOCATION_DEVICE, _) => Err(Status::ERROR_INVALID_DEVICE),
-        (2..=4, _) => Err(Status::ERROR_NOT_SUPPORTED),
+    match kind {
+        LOCATION_DEVICE => driver::gpu(id),
+        2..=4 => Err(Status::ERROR_NOT_SUPPORTED),
         _ => Err(Status::ERROR_INVALID_VALUE),
     }
 }
 
-/// Refuses properties that our memory cannot have.
+/// Refuses properties that our memory cannot have; gives the device.
 ///
 /// # Safety
 /// `prop` is null or points to a `CUmemAllocationProp`.
-unsafe fn check_properties(prop: *const c_void) -> Result {
+unsafe fn check_properties(prop: *const c_void) -> Result<&'static Gpu> {
     require(!prop.is_null())?;
     let prop = prop.cast::<CUmemAllocationProp>();
     // SAFETY: the caller's promise.
-    let (kind, handles) = unsafe {
-        check_location(&raw const (*prop).location)?;
+    let (gpu, kind, handles) = unsafe {
         (
+            located(&raw const (*prop).location)?,
             read((&raw const (*prop).type_).cast::<u32>())?,
             read((&raw const (*prop).requestedHandleTypes).cast::<u32>())?,
         )
     };
     require(kind == ALLOCATION_PINNED)?;
     match handles {
-        0 => Ok(()),
+        0 => Ok(gpu),
         _ => Err(Status::ERROR_NOT_SUPPORTED),
     }
 }
@@ -85,8 +84,8 @@ pub(crate) unsafe fn cuMemCreate(
     require(!handle.is_null() && flags == 0)?;
     // SAFETY: the contract of this function.
     unsafe {
-        check_properties(prop)?;
-        put(handle, driver.virtual_memory.create(size as u64)?)
+        let gpu = check_properties(prop)?;
+        put(handle, driver.virtual_memory.create(size as u64, gpu)?)
     }
 }
 
@@ -118,31 +117,27 @@ pub(crate) unsafe fn cuMemSetAccess(
     desc: *const c_void,
     count: usize,
 ) -> Result {
-    let driver = driver::get()?;
+    driver::get()?;
     require(!desc.is_null() && count > 0)?;
     let desc = desc.cast::<CUmemAccessDesc>();
     for index in 0..count {
         // SAFETY: the contract of this function: `count` descriptions.
-        let flags = unsafe {
+        let (gpu, flags) = unsafe {
             let one = desc.add(index);
-            check_location(&raw const (*one).location)?;
-            read((&raw const (*one).flags).cast::<u32>())?
+            let gpu = located(&raw const (*one).location)?;
+            (gpu, read((&raw const (*one).flags).cast::<u32>())?)
         };
         let access = access_of(flags.into())?;
-        let set = driver.memory.set_access(ptr, size as u64, access);
+        let set = gpu.memory.set_access(ptr, size as u64, access);
         set.map_err(of_memory)?;
     }
     Ok(())
 }
 
 pub(crate) unsafe fn cuMemGetAccess(flags: *mut u64, location: *const c_void, ptr: u64) -> Result {
-    let driver = driver::get()?;
     // SAFETY: the contract of this function.
-    unsafe { check_location(location.cast()) }?;
-    let access = driver
-        .memory
-        .access(ptr)
-        .ok_or(Status::ERROR_INVALID_VALUE)?;
+    let gpu = unsafe { located(location.cast()) }?;
+    let access = gpu.memory.access(ptr).ok_or(Status::ERROR_INVALID_VALUE)?;
     // SAFETY: the contract of this function.
     unsafe { put(flags, flags_of(access)) }
 }
@@ -165,7 +160,7 @@ pub(crate) unsafe fn cuMemGetAllocationPropertiesFromHandle(
     prop: *mut c_void,
     handle: u64,
 ) -> Result {
-    driver::get()?.virtual_memory.exists(handle)?;
+    let device = driver::get()?.virtual_memory.device(handle)?;
     require(!prop.is_null())?;
     let prop = prop.cast::<CUmemAllocationProp>();
     // SAFETY: the contract of this function; fields are written as the integers they are in C.
@@ -175,7 +170,8 @@ pub(crate) unsafe fn cuMemGetAllocationPropertiesFromHandle(
         put(
             (&raw mut (*prop).location.type_).cast::<u32>(),
             LOCATION_DEVICE,
-        )
+        )?;
+        put(&raw mut (*prop).location.id, device as i32)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Context;
-use crate::driver;
 use crate::status::{Result, Status, UNSUPPORTED_LIMIT};
 
 const STACK_SIZE: u32 = 0;
@@ -56,7 +55,7 @@ impl Context {
         let value = match limit {
             STACK_SIZE => &limits.stack,
             PRINTF_FIFO_SIZE => &limits.fifo,
-            MALLOC_HEAP_SIZE => return Ok(driver::get()?.executor.heap().limit()),
+            MALLOC_HEAP_SIZE => return Ok(self.gpu()?.executor.heap().limit()),
             DEV_RUNTIME_PENDING_LAUNCH_COUNT => &limits.pending,
             MAX_L2_FETCH_GRANULARITY => &limits.granularity,
             // No part of the cache can be set aside.
@@ -75,7 +74,7 @@ impl Context {
             STACK_SIZE => limits.stack.store(value, Ordering::Relaxed),
             PRINTF_FIFO_SIZE => limits.fifo.store(value, Ordering::Relaxed),
             MALLOC_HEAP_SIZE => {
-                let set = driver::get()?.executor.heap().set_limit(value);
+                let set = self.gpu()?.executor.heap().set_limit(value);
                 set.map_err(|_| Status::ERROR_INVALID_VALUE)?;
             }
             DEV_RUNTIME_PENDING_LAUNCH_COUNT => limits.pending.store(value, Ordering::Relaxed),

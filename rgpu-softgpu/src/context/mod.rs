@@ -1,13 +1,15 @@
 //! Contexts.
 //!
 //! A context is alive or not, and poisoned or not. A kernel that faults poisons its context: from then on every
-//! call in it gives the same code. The primary context is one object for the whole process: a reset empties it,
+//! call in it gives the same code. The primary context is one object for each device: a reset empties it,
 //! and the next use finds it fresh.
 
 mod limits;
+mod peers;
 mod primary;
 mod stack;
 
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rgpu_proto::handle::{self, Id};
 use rgpu_softgpu_exec::exec::{CancelToken, DEFAULT_HEAP};
 
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, Gpu};
+use crate::memory;
 use crate::status::{Result, Status, require};
 use crate::stream::{self, Order};
 use crate::work::Work;
@@ -36,6 +39,8 @@ pub(crate) const API_VERSION: u32 = 3020;
 pub(crate) struct Context {
     id: u64,
     handle: Id<handle::Context>,
+    /// Number of its device.
+    device: u32,
     primary: bool,
     flags: AtomicU32,
     alive: AtomicBool,
@@ -45,6 +50,8 @@ pub(crate) struct Context {
     cancel: Mutex<CancelToken>,
     order: Order,
     limits: Limits,
+    /// Contexts whose memory it may access, by id.
+    peers: Mutex<HashSet<u64>>,
     /// `CUfunc_cache` and `CUsharedconfig`: remembered, without effect.
     pub(crate) cache_config: AtomicU32,
     pub(crate) shared_config: AtomicU32,
@@ -57,12 +64,12 @@ pub(crate) fn check_flags(flags: u32) -> Result {
     require(flags & !FLAGS == 0 && matches!(flags & SCHEDULING, 0 | 1 | 2 | 4))
 }
 
-/// Creates a context and makes it current on this thread.
-pub(crate) fn create(flags: u32) -> Result<*mut c_void> {
+/// Creates a context on a device and makes it current on this thread.
+pub(crate) fn create(flags: u32, gpu: &Gpu) -> Result<*mut c_void> {
     check_flags(flags)?;
     let driver = driver::get()?;
     let handle = driver.contexts.mint();
-    let context = Arc::new(Context::new(handle, false));
+    let context = Arc::new(Context::new(handle, gpu.memory.device(), false));
     context.flags.store(flags, Ordering::Relaxed);
     context.alive.store(true, Ordering::Release);
     driver.contexts.insert(handle, context.clone());
@@ -114,11 +121,12 @@ pub(crate) fn wait_for(id: u64) -> Result {
 }
 
 impl Context {
-    fn new(handle: Id<handle::Context>, primary: bool) -> Self {
+    fn new(handle: Id<handle::Context>, device: u32, primary: bool) -> Self {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
             id,
             handle,
+            device,
             primary,
             flags: AtomicU32::new(0),
             alive: AtomicBool::new(false),
@@ -126,6 +134,7 @@ impl Context {
             cancel: Mutex::default(),
             order: Order::new(id),
             limits: Limits::default(),
+            peers: Mutex::default(),
             cache_config: AtomicU32::new(0),
             shared_config: AtomicU32::new(0),
         }
@@ -138,6 +147,16 @@ impl Context {
 
     pub(crate) fn handle(&self) -> *mut c_void {
         self.handle.to_c()
+    }
+
+    /// Ordinal of its device.
+    pub(crate) fn ordinal(&self) -> i32 {
+        self.device as i32
+    }
+
+    /// Its device.
+    pub(crate) fn gpu(&self) -> Result<&'static Gpu> {
+        driver::gpu(self.ordinal())
     }
 
     pub(crate) fn flags(&self) -> u32 {
@@ -215,13 +234,21 @@ impl Context {
         for ticket in self.order.all() {
             ticket.wait();
         }
+        self.has_waited();
+    }
+
+    /// The host has waited for work: shows what kernels printed, and pools let go what they need not keep.
+    pub(crate) fn has_waited(&self) {
         self.flush_output();
+        if let Ok(gpu) = self.gpu() {
+            memory::settle_pools(gpu);
+        }
     }
 
     /// Shows what kernels printed.
     pub(crate) fn flush_output(&self) {
-        if let Ok(driver) = driver::get() {
-            driver.executor.output().flush();
+        if let Ok(gpu) = self.gpu() {
+            gpu.executor.output().flush();
         }
     }
 
@@ -254,10 +281,15 @@ impl Context {
             .for_each(|library| library.forget_context(id));
         driver.kernels.for_each(|kernel| kernel.forget_context(id));
         driver.owners.free_all_of(driver, id);
-        // The heap of `malloc` in kernels is the device's: it goes with the last context.
-        let is_alive = |context: &Self| context.alive.load(Ordering::Acquire);
-        if driver.contexts.find(is_alive).is_none() {
-            driver.executor.heap().reset(DEFAULT_HEAP);
+        self.leave_peers(driver);
+        // The heap of `malloc` in kernels and what pools keep are the device's: they go with the last context.
+        let shares =
+            |context: &Self| context.device == self.device && context.alive.load(Ordering::Acquire);
+        if let Ok(gpu) = self.gpu()
+            && driver.contexts.find(shares).is_none()
+        {
+            gpu.executor.heap().reset(DEFAULT_HEAP);
+            memory::empty_pools(gpu);
         }
         *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = CancelToken::new();
         self.error.store(0, Ordering::Release);

@@ -10,7 +10,7 @@ use super::{Context, check_flags};
 use crate::handles::Table;
 use crate::status::{Result, Status};
 
-/// The primary context of the one device.
+/// The primary context of a device.
 #[derive(Debug)]
 pub(crate) struct Primary {
     context: Arc<Context>,
@@ -20,9 +20,9 @@ pub(crate) struct Primary {
 
 impl Primary {
     /// The context, not active yet.
-    pub(crate) fn new(contexts: &Table<handle::Context, Context>) -> Self {
+    pub(crate) fn new(contexts: &Table<handle::Context, Context>, device: u32) -> Self {
         let handle = contexts.mint();
-        let context = Arc::new(Context::new(handle, true));
+        let context = Arc::new(Context::new(handle, device, true));
         contexts.insert(handle, context.clone());
         Self {
             context,

@@ -1,7 +1,7 @@
 //! `CUdevice_attribute`: the limits of compute capability 9.0 (CUDA C++ Programming Guide, "Compute
 //! Capabilities"), and 0 for what the software GPU cannot do.
 
-use super::{CAPABILITY, Device, PCI, limits};
+use super::{CAPABILITY, Device, limits};
 
 /// `CU_DEVICE_ATTRIBUTE_MAX` of CUDA 13.0 less one: the last attribute.
 const LAST: u32 = 147;
@@ -19,10 +19,10 @@ pub(super) fn value(device: &Device, attribute: u32) -> Option<i32> {
         11 => limits::MAX_PITCH as i32,
         12 | 82 => of_limit(limits::REGISTERS_PER_SM),
         16 => of_limit(device.multiprocessors()),
-        33 => of_limit(PCI.1),
-        34 => of_limit(PCI.2),
+        33 => of_limit(device.pci().1),
+        34 => of_limit(device.pci().2),
         39 => of_limit(limits::THREADS_PER_SM),
-        50 => of_limit(PCI.0),
+        50 => of_limit(device.pci().0),
         75 => CAPABILITY.0.into(),
         76 => CAPABILITY.1.into(),
         81 => of_limit(limits::SHARED_PER_SM),
@@ -96,6 +96,7 @@ mod tests {
     use super::*;
 
     const DEVICE: Device = Device {
+        number: 0,
         multiprocessors: 6,
         memory_size: 1 << 30,
     };

@@ -1,7 +1,8 @@
-//! The device and what it says of itself.
+//! The devices and what they say of themselves.
 
 mod attributes;
 mod size;
+mod visible;
 
 use rgpu_softgpu_exec::exec::Options;
 
@@ -9,14 +10,18 @@ use crate::status::{Result, Status, require};
 
 /// Compute capability of the device.
 pub(crate) const CAPABILITY: (u16, u16) = (9, 0);
-/// Name of the device.
+/// Name of every device.
 pub(crate) const NAME: &str = "rgpu software GPU";
-/// Identity of the device: the same in every process and on every host.
-pub(crate) const UUID: [u8; 16] = *b"rgpu-soft-gpu-00";
-/// Where the device would sit: domain, bus, device.
-pub(crate) const PCI: (u32, u32, u32) = (0, 0x52, 0);
-/// Length of `PCI_BUS_ID` with its end.
-pub(crate) const PCI_BUS_ID: &std::ffi::CStr = c"0000:52:00.0";
+/// The bus on which the first device would sit; the others follow.
+const FIRST_BUS: u32 = 0x52;
+
+/// Identity of a device by its number: the same in every process and on every host.
+fn uuid(number: u32) -> [u8; 16] {
+    let mut uuid = *b"rgpu-soft-gpu-00";
+    uuid[14] += (number / 10) as u8;
+    uuid[15] += (number % 10) as u8;
+    uuid
+}
 
 /// Limits that more than one module needs; attributes repeat them.
 pub(crate) mod limits {
@@ -38,20 +43,56 @@ pub(crate) mod limits {
     pub(crate) const GREATEST_PRIORITY: i32 = -5;
 }
 
-/// The one device.
+/// A device.
 #[derive(Debug)]
 pub(crate) struct Device {
+    /// Among all of the machine, whether this process sees them or not.
+    number: u32,
     multiprocessors: u32,
     memory_size: u64,
 }
 
 impl Device {
-    /// The device that the environment asks for.
-    pub(crate) fn from_environment() -> Result<Self> {
-        Ok(Self {
-            multiprocessors: Options::from_env().threads,
-            memory_size: size::from_environment()?,
-        })
+    /// The devices that the environment asks for.
+    pub(crate) fn from_environment() -> Result<Vec<Self>> {
+        let multiprocessors = Options::from_env().threads;
+        let visible = visible::from_environment()?;
+        let memory_size = size::from_environment(visible.len() as u64)?;
+        let device = |number| Self {
+            number,
+            multiprocessors,
+            memory_size,
+        };
+        Ok(visible.into_iter().map(device).collect())
+    }
+
+    /// Its identity.
+    pub(crate) fn uuid(&self) -> [u8; 16] {
+        uuid(self.number)
+    }
+
+    /// Where it would sit: domain, bus, device.
+    pub(crate) fn pci(&self) -> (u32, u32, u32) {
+        (0, FIRST_BUS + self.number, 0)
+    }
+
+    /// The same in text.
+    pub(crate) fn pci_bus_id(&self) -> String {
+        let (domain, bus, device) = self.pci();
+        format!("{domain:04x}:{bus:02x}:{device:02x}.0")
+    }
+
+    /// Whether it sits at `id`, such as `0000:52:00.0`; the domain and the function may be left out.
+    pub(crate) fn is_at(&self, id: &str) -> Result<bool> {
+        let id = id.strip_suffix(".0").unwrap_or(id);
+        let parts: Vec<u32> = id
+            .split(':')
+            .map(|part| u32::from_str_radix(part, 16))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| Status::ERROR_INVALID_VALUE)?;
+        require(matches!(parts.len(), 2 | 3))?;
+        let (domain, bus, device) = self.pci();
+        Ok(parts.ends_with(&[bus, device]) && (parts.len() == 2 || parts[0] == domain))
     }
 
     /// Multiprocessors: as many as blocks run at once, one per core.
@@ -70,43 +111,28 @@ impl Device {
     }
 }
 
-/// Refuses an ordinal that names no device.
-pub(crate) fn check(ordinal: i32) -> Result {
-    match ordinal {
-        0 => Ok(()),
-        _ => Err(Status::ERROR_INVALID_DEVICE),
-    }
-}
-
-/// The ordinal of a PCI bus id such as `0000:52:00.0`; the domain and the function may be left out.
-pub(crate) fn by_pci_bus_id(id: &str) -> Result<i32> {
-    let id = id.strip_suffix(".0").unwrap_or(id);
-    let parts: Vec<u32> = id
-        .split(':')
-        .map(|part| u32::from_str_radix(part, 16))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|_| Status::ERROR_INVALID_VALUE)?;
-    require(matches!(parts.len(), 2 | 3))?;
-    let (domain, bus, device) = PCI;
-    if parts.ends_with(&[bus, device]) && (parts.len() == 2 || parts[0] == domain) {
-        Ok(0)
-    } else {
-        Err(Status::ERROR_INVALID_DEVICE)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Device = Device {
+        number: 1,
+        multiprocessors: 2,
+        memory_size: 1 << 30,
+    };
+
     #[test]
     fn pci_bus_ids_name_the_device() {
-        assert_eq!(by_pci_bus_id(PCI_BUS_ID.to_str().unwrap()), Ok(0));
-        assert_eq!(by_pci_bus_id("52:00"), Ok(0));
-        assert_eq!(
-            by_pci_bus_id("0:53:00.0"),
-            Err(Status::ERROR_INVALID_DEVICE)
-        );
-        assert_eq!(by_pci_bus_id("nonsense"), Err(Status::ERROR_INVALID_VALUE));
+        assert_eq!(SECOND.pci_bus_id(), "0000:53:00.0");
+        assert_eq!(SECOND.is_at("0000:53:00.0"), Ok(true));
+        assert_eq!(SECOND.is_at("53:00"), Ok(true));
+        assert_eq!(SECOND.is_at("0:52:00.0"), Ok(false));
+        assert_eq!(SECOND.is_at("nonsense"), Err(Status::ERROR_INVALID_VALUE));
+    }
+
+    #[test]
+    fn every_device_is_one_of_its_own() {
+        assert_eq!(&uuid(0), b"rgpu-soft-gpu-00");
+        assert_eq!(&uuid(15), b"rgpu-soft-gpu-15");
     }
 }

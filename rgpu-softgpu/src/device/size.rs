@@ -1,14 +1,14 @@
-//! How much memory the device has.
+//! How much memory a device has.
 
 use crate::status::{Result, Status};
 
-/// Names the size of the device's memory: bytes, or a number with K, M, G or T (powers of 1024).
+/// Names the size of each device's memory: bytes, or a number with K, M, G or T (powers of 1024).
 const VARIABLE: &str = "RGPU_SOFT_MEMORY";
 
-/// What the environment asks for, or half of what this machine or container has.
-pub(super) fn from_environment() -> Result<u64> {
+/// What the environment asks for, or a fair part of half of what this machine or container has.
+pub(super) fn from_environment(devices: u64) -> Result<u64> {
     let Some(text) = std::env::var_os(VARIABLE) else {
-        return Ok(host_memory() / 2);
+        return Ok(host_memory() / 2 / devices.max(1));
     };
     let size = text.to_str().and_then(parse).filter(|&size| size > 0);
     size.ok_or_else(|| {

@@ -3,18 +3,15 @@
 pub(crate) mod occupancy;
 mod params;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use rgpu_softgpu_exec::exec::{
-    DEFAULT_STACK, Device, Launch, LaunchError, Options, Pool, WORKSPACE,
-};
+use rgpu_softgpu_exec::exec::{DEFAULT_STACK, Launch, LaunchError, WORKSPACE};
+use rgpu_softgpu_exec::memory::DeviceMemory;
 
 use crate::device::limits;
-use crate::driver::{self, Driver};
 use crate::module::{Function, Resolved};
 use crate::status::{Result, Status, of_memory, of_trap, require};
 use crate::stream::Stream;
-use crate::work::spawn_quiet;
 
 pub(crate) use params::Arguments;
 
@@ -71,23 +68,26 @@ pub(crate) fn launch(
     if threads > signature.max_threads() {
         return Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES);
     }
+    let gpu = stream.context().gpu()?;
     let code = function.code()?;
     require(shape.dynamic_shared <= function.max_dynamic_shared(&code))?;
     if shape.cooperative {
-        let driver = driver::get()?;
         let blocks = occupancy::blocks(function, threads, shape.dynamic_shared.into())?;
-        let most = u64::from(blocks) * u64::from(driver.device.multiprocessors());
+        let most = u64::from(blocks) * u64::from(gpu.device.multiprocessors());
         if shape.blocks() > most {
             return Err(Status::ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
         }
     }
-    let engine = engine()?;
+    let engine = gpu.engine()?;
     if let Some(stack) = stream.context().limits().own_stack() {
         engine.grow_stacks((stack * HOST_STACK).max(DEFAULT_STACK as u64) as usize);
     }
     let arguments = arguments.gather(signature)?;
     let cancel = stream.context().cancel_token();
-    let workspace = shape.cooperative.then(Workspace::new).transpose()?;
+    let workspace = shape
+        .cooperative
+        .then(|| Workspace::new(&gpu.memory))
+        .transpose()?;
     stream.enqueue(move || {
         let launch = Launch {
             kernel: (*code).clone(),
@@ -117,19 +117,18 @@ pub(crate) fn launch(
 
 /// Memory through which the blocks of a cooperative grid meet.
 struct Workspace {
-    driver: &'static Driver,
+    memory: &'static DeviceMemory,
     address: u64,
 }
 
 impl Workspace {
-    fn new() -> Result<Self> {
-        let driver = driver::get()?;
-        let allocated = driver.memory.allocate(WORKSPACE);
+    fn new(memory: &'static DeviceMemory) -> Result<Self> {
+        let allocated = memory.allocate(WORKSPACE);
         let workspace = Self {
-            driver,
+            memory,
             address: allocated.map_err(|_| Status::ERROR_LAUNCH_OUT_OF_RESOURCES)?,
         };
-        let zeroed = driver.memory.fill(workspace.address, &[0], WORKSPACE);
+        let zeroed = memory.fill(workspace.address, &[0], WORKSPACE);
         zeroed.map_err(of_memory)?;
         Ok(workspace)
     }
@@ -137,29 +136,10 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Err(error) = self.driver.memory.release(self.address) {
+        if let Err(error) = self.memory.release(self.address) {
             tracing::error!(%error, "the memory of a cooperative launch could not be freed");
         }
     }
-}
-
-/// What runs kernels: its threads start with the first launch.
-fn engine() -> Result<&'static Pool> {
-    static ENGINE: OnceLock<Result<Pool>> = OnceLock::new();
-    let start = || {
-        let device: Arc<Device> = driver::get()?.executor.clone();
-        // From a thread that takes no signals, because its threads inherit that.
-        let started = spawn_quiet("rgpu-start", move || Pool::new(device, Options::from_env()));
-        let pool = started.and_then(|thread| {
-            let failed = |_| Err(std::io::Error::other("the starting thread panicked"));
-            thread.join().unwrap_or_else(failed)
-        });
-        pool.map_err(|error| {
-            tracing::error!(%error, "no threads to run kernels on");
-            Status::ERROR_OPERATING_SYSTEM
-        })
-    };
-    ENGINE.get_or_init(start).as_ref().map_err(|status| *status)
 }
 
 #[cfg(test)]

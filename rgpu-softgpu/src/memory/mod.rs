@@ -21,7 +21,8 @@ pub(crate) use host::{allocate_host, device_pointer, free_host, host_flags, regi
 pub(crate) use owners::{Owner, Owners};
 pub(crate) use place::Place;
 pub(crate) use pool::{
-    Pool, Pools, Value as PoolValue, allocate_async, destroy as destroy_pool, free_async,
+    Pool, Pools, Value as PoolValue, allocate_async, destroy as destroy_pool, empty as empty_pools,
+    free_async, settle as settle_pools,
 };
 pub(crate) use vmm::{VirtualMemory, access_of, flags_of};
 
@@ -30,8 +31,9 @@ pub(crate) fn allocate(size: u64) -> Result<u64> {
     let context = context::current()?;
     require(size > 0)?;
     let driver = driver::get()?;
-    let base = match driver.memory.allocate(size) {
-        Err(_) if pool::reclaim(&context) => driver.memory.allocate(size),
+    let memory = &context.gpu()?.memory;
+    let base = match memory.allocate(size) {
+        Err(_) if pool::reclaim(&context) => memory.allocate(size),
         result => result,
     };
     let base = base.map_err(of_memory)?;
@@ -82,8 +84,7 @@ pub(crate) fn range(address: u64) -> Result<(u64, u64)> {
 
 /// Free and total bytes.
 pub(crate) fn info() -> Result<(u64, u64)> {
-    context::current()?;
-    let memory = &driver::get()?.memory;
+    let memory = &context::current()?.gpu()?.memory;
     let total = memory.capacity();
     Ok((total.saturating_sub(memory.used()), total))
 }

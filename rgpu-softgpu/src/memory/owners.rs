@@ -1,7 +1,7 @@
 //! Whose each allocation is: a context's, and perhaps a pool's.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::pool::Share;
 use crate::driver::Driver;
@@ -13,7 +13,7 @@ pub(crate) struct Owner {
     /// The context, by id.
     pub(crate) context: u64,
     /// Its share of a pool, if it came from one.
-    pub(crate) share: Option<Arc<Share>>,
+    pub(crate) share: Option<Share>,
     /// Whether the program may free it: a module's variables go with the module.
     pub(crate) may_be_freed: bool,
 }
@@ -54,8 +54,8 @@ impl Owners {
 
     /// Frees an allocation.
     pub(crate) fn free(&self, driver: &Driver, base: u64) -> Result {
-        self.remove(base).ok_or(Status::ERROR_INVALID_VALUE)?;
-        driver.memory.release(base).map(drop).map_err(of_memory)
+        let owner = self.remove(base).ok_or(Status::ERROR_INVALID_VALUE)?;
+        release(driver, base, &owner)
     }
 
     /// Says that pinned memory at `base` is `context`'s.
@@ -76,13 +76,11 @@ impl Owners {
     /// Frees all that is `context`'s.
     pub(crate) fn free_all_of(&self, driver: &Driver, context: u64) {
         let of_context = |_: &u64, owner: &mut Owner| owner.context == context;
-        let gone: Vec<u64> = lock(&self.device)
-            .extract_if(of_context)
-            .map(|(base, _)| base)
-            .collect();
-        for base in gone {
-            if let Err(error) = driver.memory.release(base) {
-                tracing::error!(base, %error, "memory of a context could not be freed");
+        let gone: Vec<(u64, Owner)> = lock(&self.device).extract_if(of_context).collect();
+        for (base, owner) in gone {
+            if let Err(status) = release(driver, base, &owner) {
+                let code = status.0;
+                tracing::error!(base, code, "memory of a context could not be freed");
             }
         }
         let gone: Vec<u64> = lock(&self.host)
@@ -96,6 +94,14 @@ impl Owners {
                 let _ = unsafe { host.free(base) };
             }
         }
+    }
+}
+
+/// Gives memory that nothing uses back to its pool, or to its device.
+fn release(driver: &Driver, base: u64, owner: &Owner) -> Result {
+    match &owner.share {
+        Some(share) => share.give_back(base),
+        None => driver.memory.release(base).map(drop).map_err(of_memory),
     }
 }
 

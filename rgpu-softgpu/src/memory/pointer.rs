@@ -1,6 +1,6 @@
 //! `CUpointer_attribute`.
 
-use rgpu_softgpu_exec::memory::{Access, Allocation, HostRange};
+use rgpu_softgpu_exec::memory::{Access, Allocation, DeviceMemory, HostRange};
 
 use super::place::is_device;
 use super::vmm::flags_of;
@@ -115,8 +115,10 @@ fn value(driver: &Driver, address: u64, known: Known, wanted: u32) -> Result<Val
         | attribute::IS_DECOMPRESS_CAPABLE
         | attribute::ALLOWED_HANDLE_TYPES => Value::Word(0),
         attribute::DEVICE_ORDINAL => Value::Word(match known {
+            Known::Device(found) => found.device,
+            Known::Host(range) => host_device(driver, range),
+            Known::Reserved(..) => 0,
             Known::Nothing => NO_DEVICE,
-            _ => 0,
         }),
         attribute::RANGE_START => Value::Long(base),
         attribute::RANGE_SIZE => Value::Long(size),
@@ -124,7 +126,7 @@ fn value(driver: &Driver, address: u64, known: Known, wanted: u32) -> Result<Val
         attribute::ACCESS_FLAGS => {
             let access = match known {
                 Known::Host(_) => Some(Access::ReadWrite),
-                _ => driver.memory.access(address),
+                _ => view_of(driver).access(address),
             };
             Value::Word(access.map_or(0, flags_of) as u32)
         }
@@ -138,6 +140,19 @@ fn value(driver: &Driver, address: u64, known: Known, wanted: u32) -> Result<Val
         attribute::BLOCK_ID => Value::Long(id),
         _ => return Err(Status::ERROR_INVALID_VALUE),
     })
+}
+
+/// Number of the device in whose context host memory was pinned.
+fn host_device(driver: &Driver, range: HostRange) -> u32 {
+    let context = driver.owners.host_context(range.base);
+    let context = context.and_then(|id| driver.contexts.find(|context| context.id() == id));
+    context.map_or(0, |context| context.ordinal() as u32)
+}
+
+/// Memory as the current context's device sees it, or the first device if there is none.
+fn view_of(driver: &Driver) -> &DeviceMemory {
+    let gpu = crate::context::alive().and_then(|context| context.gpu());
+    gpu.map_or(&driver.memory, |gpu| &gpu.memory)
 }
 
 /// The handle of the context that an allocation belongs to; mappings belong to none.

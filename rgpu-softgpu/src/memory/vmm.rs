@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rgpu_proto::handle::{self, FIRST_MINTED, Id};
 use rgpu_softgpu_exec::memory::{Access, Physical};
 
-use crate::driver;
+use crate::driver::{self, Gpu};
 use crate::status::{Result, Status, of_memory, require};
 
 /// All physical memory of the process.
@@ -39,12 +39,9 @@ const ACCESS_READ: u64 = 1;
 const ACCESS_READ_WRITE: u64 = 3;
 
 impl VirtualMemory {
-    /// Creates memory without an address.
-    pub(crate) fn create(&self, size: u64) -> Result<u64> {
-        let memory = driver::get()?
-            .memory
-            .create_physical(size)
-            .map_err(of_memory)?;
+    /// Creates memory of a device without an address.
+    pub(crate) fn create(&self, size: u64, gpu: &Gpu) -> Result<u64> {
+        let memory = gpu.memory.create_physical(size).map_err(of_memory)?;
         let id = FIRST_MINTED + self.next.fetch_add(1, Ordering::Relaxed);
         self.state().handles.insert(id, (memory, 1));
         Ok(to_c(id))
@@ -63,10 +60,14 @@ impl VirtualMemory {
         Ok(())
     }
 
-    /// Whether `handle` names memory.
-    pub(crate) fn exists(&self, handle: u64) -> Result {
+    /// The number of the device whose memory `handle` names.
+    pub(crate) fn device(&self, handle: u64) -> Result<u32> {
         let id = from_c(handle)?;
-        require(self.state().handles.contains_key(&id))
+        let state = self.state();
+        let found = state.handles.get(&id);
+        found
+            .map(|(memory, _)| memory.device())
+            .ok_or(Status::ERROR_INVALID_VALUE)
     }
 
     /// Maps memory into a reservation; not accessible yet.

@@ -183,6 +183,10 @@ impl Function {
         }
     }
 
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
     pub(crate) fn context_id(&self) -> u64 {
         self.context.id()
     }

@@ -27,7 +27,8 @@ pub(crate) struct Library {
 pub(crate) struct Kernel {
     library: Id<handle::Library>,
     signature: Arc<Signature>,
-    settings: Arc<Settings>,
+    /// What the program has set for each device.
+    settings: Vec<Arc<Settings>>,
     /// Handle of its function in each context, by the context's id.
     functions: Mutex<HashMap<u64, usize>>,
 }
@@ -41,7 +42,7 @@ impl Library {
             let kernel = Kernel {
                 library: handle,
                 signature: signature.clone(),
-                settings: Arc::default(),
+                settings: driver.gpus.iter().map(|_| Arc::default()).collect(),
                 functions: Mutex::default(),
             };
             (
@@ -147,7 +148,8 @@ impl Kernel {
         let driver: &Driver = driver::get()?;
         let library = driver.libraries.get(self.library.to_c())?;
         let module = library.module(context)?;
-        let handle = module.function(self.signature.name(), Some(self.settings.clone()))?;
+        let settings = self.settings.get(context.ordinal() as usize);
+        let handle = module.function(self.signature.name(), settings.cloned())?;
         functions.insert(context.id(), handle.addr());
         Ok(handle)
     }

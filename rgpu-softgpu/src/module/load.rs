@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rgpu_proto::handle::{self, Id};
 use rgpu_softgpu_exec::abi;
+use rgpu_softgpu_exec::memory::DeviceMemory;
 use rgpu_softgpu_jit::{Error, ModuleMemory, Program};
 
 use super::image::Refusal;
@@ -30,6 +31,7 @@ pub(crate) struct Module {
 /// Gives the variables of a module their memory.
 struct Variables<'a> {
     driver: &'a Driver,
+    memory: &'a DeviceMemory,
     context: u64,
     taken: Mutex<Vec<u64>>,
 }
@@ -38,7 +40,7 @@ impl ModuleMemory for Variables<'_> {
     fn alloc(&self, size: u64, align: u64, _: bool) -> std::result::Result<u64, String> {
         // Every allocation is aligned to 512; more is rare enough to pay for with space.
         let spare = if align > 512 { align } else { 0 };
-        let memory = &self.driver.memory;
+        let memory = self.memory;
         let size = size.checked_add(spare).ok_or("too large")?;
         let base = memory.allocate(size).map_err(|error| error.to_string())?;
         self.taken
@@ -57,7 +59,7 @@ impl ModuleMemory for Variables<'_> {
     }
 
     fn write(&self, address: u64, bytes: &[u8]) -> std::result::Result<(), String> {
-        let memory = &self.driver.memory;
+        let memory = self.memory;
         // SAFETY: `bytes` is a slice.
         let written = unsafe { memory.copy_in(address, bytes.as_ptr(), bytes.len() as u64) };
         written.map_err(|error| error.to_string())
@@ -82,9 +84,11 @@ impl Module {
         context: &Arc<Context>,
         image: Arc<Image>,
     ) -> std::result::Result<Arc<Self>, Refusal> {
-        let driver = driver::get().map_err(|status| Refusal::new(status, "not initialised"))?;
+        let not_ready = |status| Refusal::new(status, "not initialised");
+        let driver = driver::get().map_err(not_ready)?;
         let memory = Variables {
             driver,
+            memory: &context.gpu().map_err(not_ready)?.memory,
             context: context.id(),
             taken: Mutex::default(),
         };

@@ -93,6 +93,28 @@ pub(crate) fn create(flags: u32, priority: i32) -> Result<*mut c_void> {
     Ok(handle.to_c())
 }
 
+/// Puts into `stream` what `put` puts, behind all work of `contexts` and before all that comes later there.
+pub(crate) fn between(
+    contexts: &[Arc<Context>],
+    stream: &Stream,
+    put: impl FnOnce() -> Result,
+) -> Result {
+    let others = contexts
+        .iter()
+        .filter(|context| context.id() != stream.context.id());
+    let before: Vec<_> = others
+        .clone()
+        .flat_map(|context| context.order().all())
+        .collect();
+    if !before.is_empty() {
+        stream.after(&before);
+    }
+    let done = put();
+    let last = stream.mark();
+    others.for_each(|context| context.order().hold_all(last.clone()));
+    done
+}
+
 /// Forgets a created stream; what was put into it still runs.
 pub(crate) fn destroy(handle: *mut c_void) -> Result {
     context::current()?;
@@ -125,6 +147,11 @@ impl Stream {
 
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Where its work goes.
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Puts work into the stream. If it fails, it poisons the context.
@@ -174,7 +201,7 @@ impl Stream {
         for ticket in self.context.order().before(self.lane) {
             ticket.wait();
         }
-        self.context.flush_output();
+        self.context.has_waited();
         self.context.check()
     }
 

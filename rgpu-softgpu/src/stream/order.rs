@@ -28,11 +28,18 @@ pub(crate) enum Lane {
 #[derive(Debug)]
 pub(crate) struct Order {
     context: u64,
-    /// The last ticket of every lane in which work may be pending.
-    last: Mutex<HashMap<Lane, Arc<Ticket>>>,
+    state: Mutex<State>,
     /// Pieces of work that have not ended.
     pending: Arc<AtomicUsize>,
     next_id: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last ticket of every lane in which work may be pending.
+    last: HashMap<Lane, Arc<Ticket>>,
+    /// What all work waits for, whatever its lane.
+    held: Vec<Arc<Ticket>>,
 }
 
 /// Counts a piece of work as long as it lives.
@@ -61,7 +68,7 @@ impl Order {
     pub(crate) fn new(context: u64) -> Self {
         Self {
             context,
-            last: Mutex::new(HashMap::new()),
+            state: Mutex::default(),
             pending: Arc::default(),
             next_id: AtomicU64::new(super::LEGACY_ID + 1),
         }
@@ -88,51 +95,64 @@ impl Order {
             work();
             drop(counted);
         });
-        let mut last = self.lock();
-        if lane == Lane::Legacy || last.len() > MANY {
-            last.retain(|_, ticket| !ticket.is_done());
+        let mut state = self.lock();
+        if lane == Lane::Legacy || state.last.len() > MANY {
+            state.last.retain(|_, ticket| !ticket.is_done());
         }
-        let mut after = waits_for(&last, lane);
+        let mut after = state.waits_for(lane);
         after.extend_from_slice(extra);
         let chain = Chain {
             context: self.context,
             lane,
         };
         let (ticket, placed) = place(chain, &after, work, may_run_anywhere);
-        last.insert(lane, ticket.clone());
+        state.last.insert(lane, ticket.clone());
         (ticket, placed)
+    }
+
+    /// Makes all that comes later wait for `ticket`, which may be of another context.
+    pub(crate) fn hold_all(&self, ticket: Arc<Ticket>) {
+        let mut state = self.lock();
+        state.held.retain(|held| !held.is_done());
+        state.held.push(ticket);
     }
 
     /// The tickets that new work in `lane` would wait for.
     pub(crate) fn before(&self, lane: Lane) -> Vec<Arc<Ticket>> {
-        waits_for(&self.lock(), lane)
+        self.lock().waits_for(lane)
     }
 
     /// The tickets of all pending work.
     pub(crate) fn all(&self) -> Vec<Arc<Ticket>> {
-        let mut last = self.lock();
-        last.retain(|_, ticket| !ticket.is_done());
-        last.values().cloned().collect()
+        let mut state = self.lock();
+        state.last.retain(|_, ticket| !ticket.is_done());
+        state.held.retain(|ticket| !ticket.is_done());
+        state.last.values().chain(&state.held).cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Lane, Arc<Ticket>>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn waits_for(last: &HashMap<Lane, Arc<Ticket>>, lane: Lane) -> Vec<Arc<Ticket>> {
-    let pending = |ticket: &&Arc<Ticket>| !ticket.is_done();
-    let of = |lane| last.get(&lane).filter(pending).cloned();
-    match lane {
-        Lane::Legacy => last
-            .iter()
-            .filter(|(lane, _)| !matches!(lane, Lane::NonBlocking(_)))
-            .map(|(_, ticket)| ticket)
-            .filter(pending)
-            .cloned()
-            .collect(),
-        Lane::Blocking(_) => of(lane).into_iter().chain(of(Lane::Legacy)).collect(),
-        Lane::NonBlocking(_) => of(lane).into_iter().collect(),
+impl State {
+    fn waits_for(&self, lane: Lane) -> Vec<Arc<Ticket>> {
+        let pending = |ticket: &&Arc<Ticket>| !ticket.is_done();
+        let of = |lane| self.last.get(&lane).filter(pending).cloned();
+        let mut tickets: Vec<_> = match lane {
+            Lane::Legacy => self
+                .last
+                .iter()
+                .filter(|(lane, _)| !matches!(lane, Lane::NonBlocking(_)))
+                .map(|(_, ticket)| ticket)
+                .filter(pending)
+                .cloned()
+                .collect(),
+            Lane::Blocking(_) => of(lane).into_iter().chain(of(Lane::Legacy)).collect(),
+            Lane::NonBlocking(_) => of(lane).into_iter().collect(),
+        };
+        tickets.extend(self.held.iter().filter(pending).cloned());
+        tickets
     }
 }
 
@@ -193,6 +213,20 @@ mod tests {
             drop(hold);
             assert!(one_more.join().unwrap());
         });
+    }
+
+    #[test]
+    fn what_holds_all_holds_every_lane() {
+        let other = Order::new(1);
+        let (ticket, hold) = held(&other, Lane::Blocking(2));
+        let order = Order::new(0);
+        order.hold_all(ticket);
+        let lanes = [Lane::Legacy, Lane::Blocking(2), Lane::NonBlocking(3)];
+        let behind = lanes.map(|lane| quick(&order, lane));
+        assert!(behind.iter().all(|ticket| !ticket.is_done()));
+        assert!(!order.before(Lane::NonBlocking(4)).is_empty());
+        drop(hold);
+        behind.iter().for_each(|ticket| ticket.wait());
     }
 
     #[test]

@@ -125,7 +125,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .iter()
         .flat_map(|program| Linkage::ALL.map(|linkage| (program, linkage)))
         .flat_map(|(program, linkage)| {
-            modes.iter().map(move |&mode| Case {
+            let runs = |mode: &&Mode| program.expected.devices.is_none() || **mode == Mode::Local;
+            modes.iter().filter(runs).map(move |&mode| Case {
                 program,
                 linkage,
                 mode,
@@ -256,6 +257,9 @@ impl Runner {
             None => command.args(["local", "--"]),
         };
         command.arg(build::binary(&case.program.name, case.linkage));
+        if let Some(devices) = case.program.expected.devices {
+            command.env("RGPU_SOFT_DEVICES", devices.to_string());
+        }
         // The shared runtime is found as users have it found; rgpu has to keep what the variable holds.
         command.env("LD_LIBRARY_PATH", self.cuda.lib());
         command
@@ -310,17 +314,24 @@ fn print_results(
         );
     }
     let mut rows = vec![header];
-    // The cases of a program follow each other, so its verdicts are one chunk.
-    let per_program = modes.len() * Linkage::ALL.len();
-    for (program, verdicts) in programs.iter().zip(verdicts.chunks(per_program)) {
+    let mut results = cases.iter().zip(verdicts).peekable();
+    for program in programs {
         let mut row = vec![program.name.clone()];
-        row.extend(verdicts.iter().map(|v| {
-            if v.complaints.is_empty() {
-                report::seconds(v.time)
-            } else {
-                "FAILED".to_owned()
+        for linkage in Linkage::ALL {
+            for &mode in modes {
+                let is_it = |(case, _): &(&Case<'_>, &Verdict)| {
+                    (case.program.name == program.name, case.linkage, case.mode)
+                        == (true, linkage, mode)
+                };
+                row.push(match results.next_if(is_it) {
+                    Some((_, verdict)) if verdict.complaints.is_empty() => {
+                        report::seconds(verdict.time)
+                    }
+                    Some(_) => "FAILED".to_owned(),
+                    None => "-".to_owned(),
+                });
             }
-        }));
+        }
         rows.push(row);
     }
     print!("{}", report::table(&rows));

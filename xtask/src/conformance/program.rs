@@ -29,6 +29,8 @@ pub(crate) struct Expected {
     pub exit: i32,
     pub stderr: Vec<String>,
     pub any_order: bool,
+    /// How many devices it needs. A session has one, so more are had on the software GPU only.
+    pub devices: Option<u32>,
 }
 
 impl Program {
@@ -89,6 +91,13 @@ fn parse_head(text: &str) -> Result<(Vec<String>, Expected)> {
     for line in text.lines().take_while(|l| l.starts_with("//")) {
         if let Some(options) = line.strip_prefix("// nvcc:") {
             nvcc = words(options);
+        } else if let Some(what) = line.strip_prefix("// needs:") {
+            match what.trim().split_once('=') {
+                Some(("devices", count)) => {
+                    expected.devices = Some(count.parse().context("number of devices")?);
+                }
+                _ => bail!("unknown need `{}`: devices=N", what.trim()),
+            }
         } else if let Some(what) = line.strip_prefix("// expect:") {
             match what.trim().split_once('=') {
                 Some(("exit", code)) => expected.exit = code.parse().context("exit status")?,
@@ -183,6 +192,9 @@ mod tests {
         );
         assert_eq!(parse_head("// nvcc:\n").unwrap().0.len(), 0);
         assert!(parse_head("// expect: exti=3\n").is_err());
+        let (_, expected) = parse_head("// needs: devices=2\n").unwrap();
+        assert_eq!(expected.devices, Some(2));
+        assert!(parse_head("// needs: luck\n").is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod heap;
 mod host;
 mod peers;
 mod pin;
+mod retired;
 mod spans;
 mod vmm;
 mod window;
@@ -120,8 +121,10 @@ enum Place {
 #[derive(Debug)]
 struct Entry {
     base: u64,
-    size: u64,
-    id: u64,
+    /// Bytes that are mapped for it; `size` of them are allocated.
+    room: u64,
+    size: AtomicU64,
+    id: AtomicU64,
     /// Whose memory it is, and who else may see it.
     group: Group,
     place: Place,
@@ -129,8 +132,12 @@ struct Entry {
 }
 
 impl Entry {
+    fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
     fn end(&self) -> u64 {
-        self.base + self.size
+        self.base + self.size()
     }
 
     fn is_mapping(&self) -> bool {
@@ -157,6 +164,8 @@ struct State {
     reserved: BTreeMap<u64, u64>,
     /// Everything accessible, by first byte.
     entries: BTreeMap<u64, Arc<Entry>>,
+    /// What is mapped but not allocated, for a pool to use again.
+    retired: BTreeMap<u64, Entry>,
 }
 
 impl State {
@@ -235,6 +244,7 @@ impl DeviceMemory {
             seen_by: HashMap::new(),
             reserved: BTreeMap::new(),
             entries: BTreeMap::new(),
+            retired: BTreeMap::new(),
         };
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
@@ -305,8 +315,9 @@ impl DeviceMemory {
             &mut state,
             Entry {
                 base,
-                size,
-                id: self.inner.next_id(),
+                room: size,
+                size: AtomicU64::new(size),
+                id: AtomicU64::new(self.inner.next_id()),
                 group,
                 place,
                 _charge: Some(charge),
@@ -347,7 +358,6 @@ impl DeviceMemory {
             .map(|entry| describe(entry))
             .collect()
     }
-
 }
 
 impl Inner {
@@ -408,18 +418,22 @@ impl Inner {
 
     /// Drops a reference to an entry that has left the table; the last one unmaps it.
     fn let_go(&self, entry: Arc<Entry>) {
-        let Some(entry) = Arc::into_inner(entry) else {
-            return;
-        };
+        if let Some(entry) = Arc::into_inner(entry) {
+            self.end(&entry);
+        }
+    }
+
+    /// Unmaps what nobody uses any more.
+    fn end(&self, entry: &Entry) {
         let mut state = self.state();
-        match entry.place {
-            Place::Shared(unit) => {
+        match &entry.place {
+            &Place::Shared(unit) => {
                 let of_group = |shared: &&Unit| shared.group == entry.group;
                 let only = state.shared.values().filter(of_group).count() == 1;
                 let Some(shared) = state.shared.get_mut(&unit) else {
                     return;
                 };
-                shared.free.give(entry.base, entry.size);
+                shared.free.give(entry.base, entry.room);
                 // One empty unit stays, for programs that allocate and free in a loop.
                 let keep = only && entry.group.pool == 0;
                 if shared.free.is_whole(unit, unit + UNIT) && !keep {
@@ -429,12 +443,12 @@ impl Inner {
                 }
             }
             Place::Whole => {
-                self.clear(entry.base, entry.size.next_multiple_of(PAGE));
-                state.free.give(entry.base, entry.size);
+                self.clear(entry.base, entry.room.next_multiple_of(PAGE));
+                state.free.give(entry.base, entry.room);
             }
             // While a copy held this mapping, another may have taken its place.
             Place::Mapped(..) if !state.overlaps(entry.base, entry.end()) => {
-                self.clear(entry.base, entry.size)
+                self.clear(entry.base, entry.room)
             }
             Place::Mapped(..) => {}
         }
@@ -453,8 +467,8 @@ impl Inner {
 fn describe(entry: &Entry) -> Allocation {
     Allocation {
         base: entry.base,
-        size: entry.size,
-        id: entry.id,
+        size: entry.size(),
+        id: entry.id.load(Ordering::Relaxed),
         mapped: entry.is_mapping(),
         device: entry.group.device,
     }

@@ -102,10 +102,11 @@ impl State {
         let units = units
             .filter(|(_, shared)| shared.group == group)
             .map(|(&unit, _)| (unit, UNIT));
-        let whole = self.entries.values();
-        let whole = whole
+        let live = self.entries.values().map(AsRef::as_ref);
+        let whole = live
+            .chain(self.retired.values())
             .filter(|entry| entry.group == group && matches!(entry.place, Place::Whole))
-            .map(|entry| (entry.base, entry.size.next_multiple_of(PAGE)));
+            .map(|entry| (entry.base, entry.room.next_multiple_of(PAGE)));
         units.chain(whole).collect()
     }
 }

@@ -64,7 +64,11 @@ impl DeviceMemory {
                 let allowed = state.access_of(entry, device);
                 allowed == Access::ReadWrite || allowed == access
             };
-            let devices = 0..self.inner.window.views() as u32;
+            // Not where a peer sees it: that may end while the pin lasts.
+            let devices = match view {
+                None if !entry.is_mapping() => entry.group.device..entry.group.device + 1,
+                _ => 0..self.inner.window.views() as u32,
+            };
             let allowing: u32 = devices.filter(allows).map(|device| 1 << device).sum();
             views &= allowing;
             if views == 0 {

@@ -275,7 +275,10 @@ fn a_peer_sees_what_it_is_shown() {
     first.show(0, second).unwrap();
     first.show(0, second).unwrap();
     assert!(second.sees(0, first) && !first.sees(0, second));
-    assert_eq!((seen(small), seen(large + (4 << 20))), (Some(b's'), Some(b'l')));
+    assert_eq!(
+        (seen(small), seen(large + (4 << 20))),
+        (Some(b's'), Some(b'l'))
+    );
     assert_eq!(second.access(large), Some(Access::ReadWrite));
     let later = first.allocate(3 << 20).unwrap();
     write(first, later, b"n").unwrap();
@@ -313,7 +316,10 @@ fn a_mapping_has_an_access_for_each_device() {
     first.map(base, UNIT, &physical, 0).unwrap();
     assert_eq!((first.used(), second.used()), (0, UNIT));
     first.set_access(base, UNIT, Access::Read).unwrap();
-    assert!(matches!(write(first, base, b"x"), Err(MemoryError::NoAccess)));
+    assert!(matches!(
+        write(first, base, b"x"),
+        Err(MemoryError::NoAccess)
+    ));
     second.set_access(base, UNIT, Access::ReadWrite).unwrap();
     write(first, base, b"x").unwrap();
     assert_eq!(kernel_reads(first, base), Some(b'x'));
@@ -323,4 +329,39 @@ fn a_mapping_has_an_access_for_each_device() {
     assert_eq!(kernel_reads(first, base), None);
     assert_eq!(kernel_reads(second, base), Some(b'x'));
     assert_eq!(first.find(base).unwrap().device, 1);
+}
+
+#[test]
+fn retired_memory_is_no_allocation_but_comes_back() {
+    let memory = memory(64 << 20);
+    let base = memory.allocate_in(3, 4 << 20).unwrap();
+    memory.resize(base, 100).unwrap();
+    assert_eq!(memory.find(base).unwrap().size, 100);
+    let id = memory.find(base).unwrap().id;
+    write(&memory, base, b"kept").unwrap();
+    assert!(memory.retire(base).unwrap());
+    assert!(memory.find(base).is_none());
+    assert!(matches!(
+        read(&memory, base, 4),
+        Err(MemoryError::NotAllocated)
+    ));
+    assert_eq!(memory.used(), 4 << 20);
+    assert!(matches!(
+        memory.release(base),
+        Err(MemoryError::NotAllocated)
+    ));
+    memory.revive(base, 4 << 20).unwrap();
+    assert_eq!(read(&memory, base, 4).unwrap(), b"kept");
+    assert_ne!(memory.find(base).unwrap().id, id);
+    assert!(memory.resize(base, (4 << 20) + 1).is_err());
+    assert!(memory.retire(base).unwrap());
+    memory.discard(base).unwrap();
+    assert_eq!(memory.used(), 0);
+    assert!(memory.discard(base).is_err());
+
+    let base = memory.allocate_in(3, 100).unwrap();
+    let pin = memory.pin(base, 100, Access::Read).unwrap();
+    assert!(!memory.retire(base).unwrap());
+    drop(pin);
+    assert_eq!(memory.used(), 0);
 }

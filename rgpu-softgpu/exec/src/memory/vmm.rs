@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::{Access, DeviceMemory, Entry, Group, MemoryError, Physical, Place, Result, UNIT, lock};
@@ -105,8 +106,9 @@ impl DeviceMemory {
             &mut state,
             Entry {
                 base,
-                size,
-                id: self.inner.next_id(),
+                room: size,
+                size: AtomicU64::new(size),
+                id: AtomicU64::new(self.inner.next_id()),
                 group: Group {
                     device: memory.device,
                     pool: 0,

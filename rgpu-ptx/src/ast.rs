@@ -11,7 +11,7 @@ use crate::{
     types::{
         AtomOp, BarRedOp, BoolOp, CacheHint, CacheLevel, CacheOp, CmpOp, MatchMode, MemSem,
         MulMode, PrmtMode, ProxyKind, Rounding, ScalarType, Scope, ShflMode, ShiftDir, ShiftMode,
-        SpecialReg, StateSpace, TestpOp, TypeList, VecWidth, VideoOp, VoteMode,
+        SpecialReg, StateSpace, TestpOp, TypeList, VecWidth, VideoOp, VideoScale, VoteMode,
     },
 };
 
@@ -408,6 +408,9 @@ pub struct Modifiers {
     pub bar_red: Option<BarRedOp>,
     pub testp: Option<TestpOp>,
     pub video: Option<VideoOp>,
+    /// `.po`
+    pub plus_one: bool,
+    pub scale: Option<VideoScale>,
     /// `.sync`
     pub sync: bool,
     /// `.aligned`, implied by the `bar.` spelling of barriers.
@@ -442,7 +445,7 @@ pub enum Operand {
     Vec(Vec<Self>),
     /// `d|p`: value (or first predicate) and predicate; either may be `Sink`.
     Pair(Box<(Self, Self)>),
-    /// Part of a register in a video instruction: `%r.b0`, `%r.h10`.
+    /// Part of a register in a video instruction, perhaps negated: `%r.b0`, `%r.h10`, `-%r`.
     Part {
         reg: Reg,
         part: Part,
@@ -456,10 +459,22 @@ pub enum Operand {
 pub struct Part {
     /// `.h…` rather than `.b…`
     pub half: bool,
-    /// Number of digits, 1 to 4.
+    /// Number of digits, 1 to 4; 0 for the whole register.
     pub len: u8,
     /// Digits as written (most significant lane first), each below 8; unused ones are 0.
     pub lanes: [u8; 4],
+    /// Behind a minus sign (`vmad`).
+    pub negated: bool,
+}
+
+impl Part {
+    /// The whole register, negated.
+    pub const NEGATED: Self = Self {
+        half: false,
+        len: 0,
+        lanes: [0; 4],
+        negated: true,
+    };
 }
 
 /// `[base+offset]`

@@ -56,9 +56,9 @@ macro_rules! rows {
 // One row per line; rustfmt leaves macro bodies of this shape alone.
 rows! {
     // Integer and floating point arithmetic.
-    Add = "add" {} [Rounding Ftz Sat Cc] (ARITH) [D0, S0, S0] 10 10;
+    Add = "add" {} [Rounding Ftz Sat Cc] (ARITH; HALF) [D0, SLast, S0] 10 10;
     Addc = "addc" {} [Cc] (INT32_64) [D0, S0, S0] 12 10;
-    Sub = "sub" {} [Rounding Ftz Sat Cc] (ARITH) [D0, S0, S0] 10 10;
+    Sub = "sub" {} [Rounding Ftz Sat Cc] (ARITH; HALF) [D0, SLast, S0] 10 10;
     Subc = "subc" {} [Cc] (INT32_64) [D0, S0, S0] 12 10;
     Mul = "mul" {} [Rounding Ftz Sat Mul] (ARITH) [DWide, S0, S0] 10 10;
     Mad = "mad" {} [Rounding Ftz Sat Mul Cc] (MAD) [DWide, S0, S0, SWide] 10 10;
@@ -85,7 +85,7 @@ rows! {
     Dp2a = "dp2a" {Mul} [Mul] (INT32, INT32) [DU32, SU32, SU32, SU32] 50 61;
 
     // Floating point only.
-    Fma = "fma" {} [Rounding Ftz Sat Relu Oob] (FLOATS) [D0, S0, S0, S0] 14 13;
+    Fma = "fma" {} [Rounding Ftz Sat Relu Oob] (FLOATS; HALF) [D0, SLast, SLast, S0] 14 13;
     Rcp = "rcp" {} [Rounding Approx Ftz] (F32_64) [D0, S0] 10 10;
     Sqrt = "sqrt" {} [Rounding Approx Ftz] (F32_64) [D0, S0] 10 10;
     Rsqrt = "rsqrt" {Approx} [Approx Ftz] (F32_64) [D0, S0] 10 10;
@@ -194,6 +194,7 @@ rows! {
     Vmax = "vmax" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
     Vshl = "vshl" {ShiftMode} [ShiftMode Sat Video] (INT32, INT32, UINT32) [DPart, SPart, SPart, OptSU32] 20 20;
     Vshr = "vshr" {ShiftMode} [ShiftMode Sat Video] (INT32, INT32, UINT32) [DPart, SPart, SPart, OptSU32] 20 20;
+    Vmad = "vmad" {} [Sat Po VideoScale] (INT32, INT32, INT32) [DU32, SPartNeg, SPartNeg, SPartNeg] 20 20;
     Vset = "vset" {Cmp} [Cmp Video] (INT32, INT32) [DPart, SPart, SPart, OptSU32] 20 20;
     Vadd2 = "vadd2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
     Vsub2 = "vsub2" {} [Sat Video] (INT32, INT32, INT32) [DPart, SPart, SPart, SU32] 30 30;
@@ -252,7 +253,6 @@ pub const UNSUPPORTED_FAMILIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("cache policies of an address range", &["createpolicy"]),
-    ("video", &["vmad"]),
 ];
 
 /// The beginnings of all unsupported instructions.

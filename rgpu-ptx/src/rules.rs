@@ -49,6 +49,9 @@ pub enum ModClass {
     BarRed,
     Testp,
     Video,
+    /// `.po`: one is added (`vmad`).
+    Po,
+    VideoScale,
     Sync,
     Aligned,
     Uniform,
@@ -113,6 +116,7 @@ pub(crate) mod sets {
         UINT32_64 = U32 U64;
         F32 = F32;
         F32_64 = F32 F64;
+        HALF = F16 Bf16;
         HALVES = F16 F16x2 Bf16 Bf16x2;
         MAD = F32 F64 + INT16_64;
         FLOATS = F32 F64 F32x2 + HALVES;
@@ -135,7 +139,7 @@ pub(crate) mod sets {
         ANY = Pred + MEMORY;
         ATOM = B128 U32 S32 U64 S64 F32 F64 + BITS16_64 + HALVES;
         CVT = U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 Tf32 E4m3x2 E5m2x2 E2m3x2 E3m2x2 E2m1x2 Ue8m0x2 + INT16_64;
-        PACK_DST = U8 S8 U16 S16;
+        PACK_DST = U2 S2 U4 S4 U8 S8 U16 S16;
     }
 }
 
@@ -171,6 +175,8 @@ pub enum Rule {
     OptS0,
     S1,
     OptS1,
+    /// Of the last written type: the narrower one in mixed precision.
+    SLast,
     SWide,
     /// A register that may be wider than the second type (`cvt`).
     SWide1,
@@ -194,6 +200,8 @@ pub enum Rule {
     SMov,
     SVec0,
     SPart,
+    /// The same, perhaps negated (`vmad`).
+    SPartNeg,
     /// An integer constant.
     ImmInt,
     OptImmInt,

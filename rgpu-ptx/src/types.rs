@@ -48,6 +48,8 @@ tokens! {
         U16x2 = "u16x2", S16x2 = "s16x2",
         E4m3x2 = "e4m3x2", E5m2x2 = "e5m2x2", E2m3x2 = "e2m3x2", E3m2x2 = "e3m2x2",
         E2m1x2 = "e2m1x2", Ue8m0x2 = "ue8m0x2",
+        /// What `cvt.pack` packs; no register or variable has these types.
+        U2 = "u2", S2 = "s2", U4 = "u4", S4 = "s4",
         TexRef = "texref", SamplerRef = "samplerref", SurfRef = "surfref",
     }
 }
@@ -73,6 +75,7 @@ impl ScalarType {
     pub const fn size(self) -> u32 {
         match self {
             Self::Pred | Self::B8 | Self::U8 | Self::S8 | Self::E2m1x2 => 1,
+            Self::U2 | Self::S2 | Self::U4 | Self::S4 => 1,
             Self::B16 | Self::U16 | Self::S16 | Self::F16 | Self::Bf16 => 2,
             Self::E4m3x2 | Self::E5m2x2 | Self::E2m3x2 | Self::E3m2x2 | Self::Ue8m0x2 => 2,
             Self::B32 | Self::U32 | Self::S32 | Self::F32 | Self::Tf32 => 4,
@@ -87,6 +90,8 @@ impl ScalarType {
     pub const fn bits(self) -> u32 {
         match self {
             Self::Pred => 1,
+            Self::U2 | Self::S2 => 2,
+            Self::U4 | Self::S4 => 4,
             other => other.size() * 8,
         }
     }
@@ -96,8 +101,10 @@ impl ScalarType {
         match self {
             Self::Pred => TypeKind::Pred,
             Self::B8 | Self::B16 | Self::B32 | Self::B64 | Self::B128 => TypeKind::Bits,
-            Self::U8 | Self::U16 | Self::U32 | Self::U64 => TypeKind::Unsigned,
-            Self::S8 | Self::S16 | Self::S32 | Self::S64 => TypeKind::Signed,
+            Self::U2 | Self::U4 | Self::U8 | Self::U16 | Self::U32 | Self::U64 => {
+                TypeKind::Unsigned
+            }
+            Self::S2 | Self::S4 | Self::S8 | Self::S16 | Self::S32 | Self::S64 => TypeKind::Signed,
             Self::F16 | Self::Bf16 | Self::F32 | Self::F64 | Self::Tf32 => TypeKind::Float,
             Self::TexRef | Self::SamplerRef | Self::SurfRef => TypeKind::Opaque,
             _ => TypeKind::Packed,
@@ -288,6 +295,11 @@ tokens! {
 tokens! {
     /// Second operation of a video instruction.
     VideoOp { Add = "add", Min = "min", Max = "max" }
+}
+
+tokens! {
+    /// How far `vmad` shifts its sum to the right.
+    VideoScale { Shr7 = "shr7", Shr15 = "shr15" }
 }
 
 tokens! {

@@ -110,7 +110,7 @@ impl<'a> Cursor<'a> {
             }
             self.bump();
         }
-        match ty {
+        match ty.filter(|ty| *ty == ScalarType::Pred || ty.bits() >= 8) {
             Some(ty) => Ok(TypePart {
                 ty,
                 vec,

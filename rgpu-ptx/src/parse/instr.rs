@@ -9,7 +9,7 @@ use crate::{
     types::{
         AtomOp, BarRedOp, BoolOp, CacheHint, CacheLevel, CacheOp, CmpOp, MatchMode, MemSem,
         MulMode, PrmtMode, ProxyKind, Rounding, ScalarType, Scope, ShflMode, ShiftDir, ShiftMode,
-        StateSpace, TestpOp, VecWidth, VideoOp, VoteMode,
+        StateSpace, TestpOp, VecWidth, VideoOp, VideoScale, VoteMode,
     },
 };
 
@@ -188,6 +188,7 @@ pub(crate) fn apply(m: &mut Modifiers, class: ModClass, t: &str) -> Applied {
         ModClass::BarRed => option(&mut m.bar_red, BarRedOp::from_token(t)),
         ModClass::Testp => option(&mut m.testp, TestpOp::from_token(t)),
         ModClass::Video => option(&mut m.video, VideoOp::from_token(t)),
+        ModClass::VideoScale => option(&mut m.scale, VideoScale::from_token(t)),
         ModClass::Proxy => option(&mut m.proxy, ProxyKind::from_token(t)),
         ModClass::Hints => match CacheHint::from_token(t) {
             Some(hint) => {
@@ -223,6 +224,7 @@ pub(crate) fn flag_place(m: &mut Modifiers, class: ModClass) -> Option<(&mut boo
         ModClass::Abs => (&mut m.abs, "abs"),
         ModClass::Cc => (&mut m.cc, "cc"),
         ModClass::ShiftAmt => (&mut m.shiftamt, "shiftamt"),
+        ModClass::Po => (&mut m.plus_one, "po"),
         ModClass::To => (&mut m.to, "to"),
         ModClass::Mmio => (&mut m.mmio, "mmio"),
         ModClass::Nc => (&mut m.nc, "nc"),

@@ -53,6 +53,15 @@ impl<'a> BodyParser<'a> {
                 }
                 self.cursor.immediate().map(Operand::Imm)
             }
+            Tok::Punct(b'-') => {
+                let mut look = self.cursor.clone();
+                look.bump();
+                if matches!(look.peek(), Tok::Ident(name) if name != "WARP_SZ") {
+                    self.cursor = look;
+                    return self.negated();
+                }
+                self.cursor.immediate().map(Operand::Imm)
+            }
             Tok::Ident("_") => {
                 self.cursor.bump();
                 Ok(Operand::Sink)
@@ -61,6 +70,24 @@ impl<'a> BodyParser<'a> {
             _ if self.cursor.at_constant() => self.cursor.immediate().map(Operand::Imm),
             _ => Err(self.cursor.unexpected("an operand")),
         }
+    }
+
+    /// What follows the minus sign of a register.
+    fn negated(&mut self) -> Result<Operand> {
+        let span = self.cursor.next.span;
+        let name = self.cursor.ident("a register")?;
+        let Some(Binding::Reg(reg)) = self.find(name) else {
+            let message = "only a register or a constant can be negated";
+            return Err(self.cursor.error(ErrorKind::Invalid, span, message));
+        };
+        let part = match self.part(reg)? {
+            Operand::Part { part, .. } => Part {
+                negated: true,
+                ..part
+            },
+            _ => Part::NEGATED,
+        };
+        Ok(Operand::Part { reg, part })
     }
 
     /// `{a, b}`; elements are not nested.
@@ -373,6 +400,7 @@ fn selector(word: &str) -> Option<Part> {
         half,
         len: digits.len() as u8,
         lanes: [0; 4],
+        negated: false,
     };
     if digits.is_empty() || digits.len() > part.lanes.len() {
         return None;

@@ -236,8 +236,11 @@ impl Printer<'_, '_> {
             }
             Operand::Pair(pair) => format!("{}|{}", self.operand(&pair.0), self.operand(&pair.1)),
             Operand::Part { reg, part } => {
-                let mut text = self.reg(*reg);
-                text.push_str(if part.half { ".h" } else { ".b" });
+                let mut text = if part.negated { "-" } else { "" }.to_owned();
+                text.push_str(&self.reg(*reg));
+                if part.len > 0 {
+                    text.push_str(if part.half { ".h" } else { ".b" });
+                }
                 for lane in part.lanes.iter().take(usize::from(part.len)) {
                     let _ = write!(text, "{lane}");
                 }
@@ -310,6 +313,7 @@ pub(crate) fn tokens(text: &mut String, instr: &Instr, class: ModClass) {
         ModClass::BarRed => put(m.bar_red.map(|x| x.token())),
         ModClass::Testp => put(m.testp.map(|x| x.token())),
         ModClass::Video => put(m.video.map(|x| x.token())),
+        ModClass::VideoScale => put(m.scale.map(|x| x.token())),
         ModClass::Proxy => put(m.proxy.map(|x| x.token())),
         ModClass::Hints => m.hints.iter().for_each(|hint| put(Some(hint.token()))),
         flag => {

@@ -34,6 +34,7 @@ pub(super) fn check(instr: &Instr) -> Check {
             set_result(instr)?;
             comparison(instr, 1)?;
         }
+        Opcode::Vmad => multiply_add(instr)?,
         Opcode::CvtPack => packing(instr)?,
         Opcode::Setp | Opcode::Vset | Opcode::Vset2 | Opcode::Vset4 => comparison(instr, 0)?,
         Opcode::Ld | Opcode::Ldu | Opcode::St => memory(instr)?,
@@ -102,6 +103,10 @@ fn arithmetic(instr: &Instr) -> Check {
     let ty = first_type(instr);
     if !matches!(instr.op, Add | Addc | Sub | Subc | Mul | Mad | Madc | Fma) {
         return Ok(());
+    }
+    if m.types.len() == 2 {
+        let mixed = ty == ScalarType::F32 && !m.ftz && !m.relu && !m.oob;
+        only(mixed, "mixed precision gives .f32 without such modifiers")?;
     }
     if m.rounding.is_some() {
         only(is_floating(ty), "rounding is for floating point types")?;
@@ -339,11 +344,25 @@ fn set_result(instr: &Instr) -> Check {
     let fits = match to {
         ScalarType::U16 | ScalarType::S16 => half(from) && !pair,
         ScalarType::U32 | ScalarType::S32 => true,
-        ScalarType::F16 | ScalarType::Bf16 => !half(from) || to == from,
+        ScalarType::F16 => !half(from) || to == from,
+        // ptxas takes halves compared to a `.bf16` too.
+        ScalarType::Bf16 => !half(from) || to == from || from == ScalarType::F16,
         ScalarType::F32 => !half(from),
         _ => to == from,
     };
     only(fits, "this result type does not go with the compared type")
+}
+
+/// The product or the last operand may be negated, not both, and neither with `.po`.
+fn multiply_add(instr: &Instr) -> Check {
+    let negated = |n: usize| matches!(instr.operands.get(n), Some(Operand::Part { part, .. }) if part.negated);
+    let product = negated(1) ^ negated(2);
+    only(
+        !(product && negated(3)),
+        "the product or the last operand can be negated, not both",
+    )?;
+    let any = negated(1) || negated(2) || negated(3);
+    only(!(any && instr.mods.plus_one), "`.po` negates nothing")
 }
 
 /// `.u16`, `.s16`: two values; `.u8`, `.s8`: two values in front of a third operand's.

@@ -29,8 +29,9 @@ impl Checker<'_> {
             Rule::DVec0Sink => self.vector_destination(instr, operand, ty(0)?),
             Rule::OptD0Sink if *operand == Operand::Sink => Ok(()),
             Rule::OptD0Sink => self.destination(operand, ty(0)?),
-            Rule::DPart | Rule::SPart => self.video(rule, operand),
+            Rule::DPart | Rule::SPart | Rule::SPartNeg => self.video(rule, operand),
             Rule::S0 | Rule::OptS0 => self.source(operand, ty(0)?),
+            Rule::SLast => self.source(operand, ty(instr.mods.types.len().saturating_sub(1))?),
             Rule::S1 | Rule::OptS1 => self.source(operand, ty(1)?),
             Rule::SWide => self.source(operand, widened(instr, ty(0)?)?),
             Rule::SWide1 => self.cvt_source(operand, ty(1)?),
@@ -180,12 +181,17 @@ impl Checker<'_> {
         match operand {
             Operand::Part { reg, part } => {
                 let lanes = part.lanes.iter().take(usize::from(part.len));
-                if part.len == 0 || part.len > 4 || lanes.clone().any(|&lane| lane > 7) {
+                let negated = part.negated && rule == Rule::SPartNeg;
+                if part.negated && !negated {
+                    return Err("this operand cannot be negated".to_owned());
+                }
+                let whole = part.len == 0 && negated;
+                if part.len == 0 && !whole || part.len > 4 || lanes.clone().any(|&lane| lane > 7) {
                     return Err("a byte or half selector is out of range".to_owned());
                 }
                 self.typed(*reg, ScalarType::B32)
             }
-            other if rule == Rule::SPart => self.source(other, ScalarType::B32),
+            other if rule != Rule::DPart => self.source(other, ScalarType::B32),
             other => self.destination(other, ScalarType::B32),
         }
     }

@@ -30,7 +30,7 @@ pub(super) extern "C" fn tanh_approx_f32(x: f32) -> f32 {
 
 /// The upper half of the operand in, the upper half of the result out; subnormals are zero.
 pub(super) extern "C" fn rcp_approx_ftz_f64(x: f64) -> f64 {
-    flush(upper(1.0 / flush(upper(x))))
+    coarse(1.0 / flush(upper(x)))
 }
 
 pub(super) extern "C" fn rsqrt_approx_f64(x: f64) -> f64 {
@@ -39,7 +39,16 @@ pub(super) extern "C" fn rsqrt_approx_f64(x: f64) -> f64 {
 
 /// As [`rcp_approx_ftz_f64`].
 pub(super) extern "C" fn rsqrt_approx_ftz_f64(x: f64) -> f64 {
-    flush(upper(1.0 / flush(upper(x)).sqrt()))
+    coarse(1.0 / flush(upper(x)).sqrt())
+}
+
+/// The upper half of a result; a NaN is the canonical one.
+fn coarse(x: f64) -> f64 {
+    if x.is_nan() {
+        f64::from_bits(0x7fff_ffff_0000_0000)
+    } else {
+        flush(upper(x))
+    }
 }
 
 fn upper(x: f64) -> f64 {
@@ -66,16 +75,22 @@ pub(super) extern "C" fn ex2_approx_f16(x: u32) -> u32 {
     on_half(&F16, x, ex2_approx_f32)
 }
 
-pub(super) extern "C" fn ex2_approx_bf16(x: u32) -> u32 {
-    on_half(&BF16, x, ex2_approx_f32)
+pub(super) extern "C" fn ex2_approx_ftz_bf16(x: u32) -> u32 {
+    on_half(&BF16, x, ex2_ftz)
 }
 
 pub(super) extern "C" fn ex2_approx_f16x2(x: u32) -> u32 {
     on_pair(&F16, x, ex2_approx_f32)
 }
 
-pub(super) extern "C" fn ex2_approx_bf16x2(x: u32) -> u32 {
-    on_pair(&BF16, x, ex2_approx_f32)
+pub(super) extern "C" fn ex2_approx_ftz_bf16x2(x: u32) -> u32 {
+    on_pair(&BF16, x, ex2_ftz)
+}
+
+/// Subnormal operands give 1 by themselves.
+extern "C" fn ex2_ftz(x: f32) -> f32 {
+    let result = ex2_approx_f32(x);
+    if result.is_subnormal() { 0.0 } else { result }
 }
 
 pub(super) extern "C" fn tanh_approx_f16(x: u32) -> u32 {
@@ -127,8 +142,8 @@ mod tests {
     fn halves_and_pairs() {
         assert_eq!(ex2_approx_f16(0x4200), 0x4800, "2^3 = 8");
         assert_eq!(ex2_approx_f16x2(0x4200_4000), 0x4800_4400);
-        assert_eq!(ex2_approx_bf16(0x4040), 0x4100);
-        assert_eq!(ex2_approx_bf16x2(0x4040_4000), 0x4100_4080);
+        assert_eq!(ex2_approx_ftz_bf16(0x4040), 0x4100);
+        assert_eq!(ex2_approx_ftz_bf16x2(0x4040_4000), 0x4100_4080);
         assert_eq!(tanh_approx_f16(0xfc00), 0xbc00);
         assert_eq!(tanh_approx_bf16x2(0xff80_7f80), 0xbf80_3f80);
         assert_eq!(tanh_approx_f16x2(0x7e00_0000), 0x7fff_0000);

@@ -132,6 +132,29 @@ integer_to_float! {
     cvt_rm_f64_u64 = F64 f64, unsigned, Rm;
     cvt_rp_f64_u64 = F64 f64, unsigned, Rp;
 }
+/// `.rs`: random bits are added to the `dropped` last ones of a single, and a carry out of what `format` drops
+/// rounds away from zero. What no longer fits is infinity.
+fn at_random(value: f32, random: u32, dropped: u32, format: &Format) -> u32 {
+    if !value.is_finite() {
+        return half_from_f32(format, value);
+    }
+    let ones = (1 << dropped) - 1;
+    let cut = f32::from_bits((value.to_bits() + (random & ones)) & !ones);
+    let nearest = half_from_f32(format, cut);
+    if half_to_f32(format, nearest).is_infinite() {
+        return nearest;
+    }
+    format.pack(cut.number(&F32), Mode::Rz) as u32
+}
+
+pub(super) extern "C" fn cvt_rs_f16_f32(value: f32, random: u32) -> u32 {
+    at_random(value, random, 13, &F16)
+}
+
+pub(super) extern "C" fn cvt_rs_bf16_f32(value: f32, random: u32) -> u32 {
+    at_random(value, random, 16, &BF16)
+}
+
 /// A single with the significand cut to 10 bits.
 fn tf32(value: f32, mode: Mode) -> u32 {
     let bits = TF32.pack(F32.unpack(u64::from(value.to_bits())), mode) as u32;

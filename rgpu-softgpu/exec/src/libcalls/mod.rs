@@ -109,6 +109,24 @@ pub mod bar_red {
     pub const OR: u32 = 2;
 }
 
+/// What `vmad` does besides multiplying and adding.
+pub mod vmad {
+    /// The product counts negative.
+    pub const NEGATE_PRODUCT: u32 = 1;
+    /// The addend counts negative.
+    pub const NEGATE_ADDEND: u32 = 2;
+    /// `.po`: one more.
+    pub const PLUS_ONE: u32 = 4;
+    /// The result is signed.
+    pub const SIGNED: u32 = 8;
+    /// `.sat`.
+    pub const SATURATE: u32 = 16;
+    /// `.shr7`.
+    pub const SHIFT_7: u32 = 32;
+    /// `.shr15`.
+    pub const SHIFT_15: u32 = 64;
+}
+
 /// Type of an argument or a result, as the machine passes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ty {
@@ -239,6 +257,7 @@ libcalls! {
     atomic::atom_exch_b128(Host, u64, u64, Host);
     // Integer.
     integer::fns_b32(u32, u32, u32) -> u32;
+    integer::vmad(u64, u64, u64, u32) -> u32;
     // Floating point, rounded as the name says, exactly; `rn` only where Cranelift may lack it.
     round::add_rz_f32(f32, f32) -> f32;
     round::add_rm_f32(f32, f32) -> f32;
@@ -297,9 +316,9 @@ libcalls! {
     approx::rsqrt_approx_f64(f64) -> f64;
     approx::rsqrt_approx_ftz_f64(f64) -> f64;
     approx::ex2_approx_f16(u32) -> u32;
-    approx::ex2_approx_bf16(u32) -> u32;
+    approx::ex2_approx_ftz_bf16(u32) -> u32;
     approx::ex2_approx_f16x2(u32) -> u32;
-    approx::ex2_approx_bf16x2(u32) -> u32;
+    approx::ex2_approx_ftz_bf16x2(u32) -> u32;
     approx::tanh_approx_f16(u32) -> u32;
     approx::tanh_approx_bf16(u32) -> u32;
     approx::tanh_approx_f16x2(u32) -> u32;
@@ -321,6 +340,8 @@ libcalls! {
     convert::cvt_rz_bf16_f64(f64) -> u32;
     convert::cvt_rm_bf16_f64(f64) -> u32;
     convert::cvt_rp_bf16_f64(f64) -> u32;
+    convert::cvt_rs_f16_f32(f32, u32) -> u32;
+    convert::cvt_rs_bf16_f32(f32, u32) -> u32;
     convert::cvt_rz_f32_f64(f64) -> f32;
     convert::cvt_rm_f32_f64(f64) -> f32;
     convert::cvt_rp_f32_f64(f64) -> f32;

@@ -1,6 +1,7 @@
 //! Arithmetic that integers and floats share: `add`, `sub`, `mul`, `mad`, `fma`, `div`, `abs`, `neg`,
 //! `min`, `max`. Integers go to [`super::integer`], floats lane by lane to [`super::float`].
 
+use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use rgpu_ptx::ast::Instr;
@@ -8,7 +9,8 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{ScalarType, TypeKind};
 
 use super::float::{self, Round};
-use super::lanes::{float_op, rounding, sign_op};
+use super::half::Half;
+use super::lanes::{float_op, half_format, rounding, sign_op};
 use super::util::{bits, fconst, reshape};
 use super::{Emitter, integer, operand, type_of};
 use crate::error::{Emit, refuse};
@@ -33,7 +35,7 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     match instr.op {
         Opcode::Add => float_op(e, instr, 2, &|b, v, mode| float::add(b, v[0], v[1], mode)),
         Opcode::Sub => float_op(e, instr, 2, &|b, v, mode| float::sub(b, v[0], v[1], mode)),
-        Opcode::Mul => float_op(e, instr, 2, &|b, v, mode| float::mul(b, v[0], v[1], mode)),
+        Opcode::Mul => mul(e, instr),
         Opcode::Mad | Opcode::Fma => fma(e, instr),
         Opcode::Div => div(e, instr),
         Opcode::Abs => sign_op(e, instr, true),
@@ -55,6 +57,7 @@ fn exact_row(instr: &Instr) -> Emit<Option<&'static str>> {
         Opcode::Fma | Opcode::Mad => ["fma_rz_f64", "fma_rm_f64", "fma_rp_f64"],
         Opcode::Div => ["div_rz_f64", "div_rm_f64", "div_rp_f64"],
         Opcode::Rcp => ["rcp_rz_f64", "rcp_rm_f64", "rcp_rp_f64"],
+        Opcode::Sqrt => ["sqrt_rz_f64", "sqrt_rm_f64", "sqrt_rp_f64"],
         _ => return Ok(None),
     };
     Ok(match mode {
@@ -85,20 +88,37 @@ pub(crate) fn reciprocal(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     })
 }
 
-fn fma(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
-    if instr.mods.oob {
-        return refuse(".oob is not supported");
+/// Products of bf16 may be too small for a single, so they are kept in double precision, where they are exact.
+fn mul(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    if half_format(type_of(instr, 0)?) != Some(Half::Bf16) {
+        return float_op(e, instr, 2, &|b, v, mode| float::mul(b, v[0], v[1], mode));
     }
+    float_op(e, instr, 2, &|b, v, _| {
+        let [x, y] = [v[0], v[1]].map(|value| b.ins().fpromote(types::F64, value));
+        b.ins().fmul(x, y)
+    })
+}
+
+/// `sqrt`.
+pub(crate) fn root(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    if let Some(row) = exact_row(instr)? {
+        return by_host(e, instr, row);
+    }
+    float_op(e, instr, 1, &|b, v, mode| float::sqrt(b, v[0], mode))
+}
+
+/// `.oob` looks for a NaN that only copies of tensors write; without them it changes nothing.
+fn fma(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     let ty = type_of(instr, 0)?;
-    if super::lanes::half_format(ty).is_none() {
+    if half_format(ty).is_none() {
         return float_op(e, instr, 3, &|b, v, mode| {
             float::fma(b, v[0], v[1], v[2], mode)
         });
     }
     // Products of halves are exact in double precision; the sum is kept so that one rounding follows.
-    float_op(e, instr, 3, &|b, v, _| {
+    float_op(e, instr, 3, &|b, v, mode| {
         let [x, y, z] = [v[0], v[1], v[2]].map(|value| b.ins().fpromote(types::F64, value));
-        float::fma_to_odd(b, x, y, z)
+        float::fma_to_odd(b, x, y, z, mode)
     })
 }
 
@@ -109,22 +129,26 @@ fn div(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
 
 fn extremum(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     let max = instr.op == Opcode::Max;
-    let nan = instr.mods.nan;
+    let (nan, absolute) = (instr.mods.nan, instr.mods.abs);
     let sources = instr.operands.len().saturating_sub(1);
     operand(instr, 2)?;
     if instr.mods.xorsign {
         return float_op(e, instr, 2, &|b, v, _| xor_sign(b, v, max, nan));
     }
     float_op(e, instr, sources, &|b, v, _: Round| {
-        let mut best = v[0];
+        let magnitude = |b: &mut FunctionBuilder<'_>, value| {
+            if absolute { b.ins().fabs(value) } else { value }
+        };
+        let mut best = magnitude(b, v[0]);
         for value in &v[1..] {
-            best = float::extremum(b, best, *value, max, nan);
+            let value = magnitude(b, *value);
+            best = float::extremum(b, best, value, max, nan);
         }
         best
     })
 }
 
-/// `.xorsign.abs`: the magnitude comes from the operands' magnitudes, the sign from both signs.
+/// `.xorsign.abs`: the magnitude comes from the operands' magnitudes, the sign from both signs; a NaN has none.
 fn xor_sign(b: &mut FunctionBuilder<'_>, v: &[Value], max: bool, nan: bool) -> Value {
     let ty = b.func.dfg.value_type(v[0]);
     let magnitudes = [v[0], v[1]].map(|value| b.ins().fabs(value));
@@ -132,5 +156,7 @@ fn xor_sign(b: &mut FunctionBuilder<'_>, v: &[Value], max: bool, nan: bool) -> V
     let (x, y) = (bits(b, v[0]), bits(b, v[1]));
     let sign = b.ins().bxor(x, y);
     let sign = reshape(b, sign, ty);
-    b.ins().fcopysign(magnitude, sign)
+    let signed = b.ins().fcopysign(magnitude, sign);
+    let number = b.ins().fcmp(FloatCC::Ordered, magnitude, magnitude);
+    b.ins().select(number, signed, magnitude)
 }

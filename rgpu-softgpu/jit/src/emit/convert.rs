@@ -319,9 +319,12 @@ fn saturate(b: &mut FunctionBuilder<'_>, value: Value, to: ScalarType) -> Value 
 
 /// `cvt.f16x2.f32 d, high, low`.
 fn two_halves(e: &mut Emitter<'_, '_>, instr: &Instr, to: ScalarType) -> Emit<Value> {
-    let mode = rounding(&instr.mods)?;
     let high = e.read(operand(instr, 1)?, ScalarType::F32)?;
     let low = e.read(operand(instr, 2)?, ScalarType::F32)?;
+    if instr.mods.rounding == Some(Rounding::Rs) {
+        return two_at_random(e, instr, to, [low, high]);
+    }
+    let mode = rounding(&instr.mods)?;
     let b = &mut e.b;
     let lanes = [low, high].map(|value| {
         let value = bound(b, &instr.mods, value, to);
@@ -368,6 +371,27 @@ fn to_tf32(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit<Value> {
     let largest = iconst(b, types::I32, 0x7f7f_e000);
     let largest = b.ins().bor(sign, largest);
     Ok(b.ins().select(infinite, largest, result))
+}
+
+/// `cvt.rs`: the fourth operand holds the random bits of both, each in its half.
+fn two_at_random(
+    e: &mut Emitter<'_, '_>,
+    instr: &Instr,
+    to: ScalarType,
+    values: [Value; 2],
+) -> Emit<Value> {
+    let row = match to {
+        ScalarType::F16x2 => "cvt_rs_f16_f32",
+        _ => "cvt_rs_bf16_f32",
+    };
+    let random = e.read_u32(operand(instr, 3)?)?;
+    let upper = e.b.ins().ushr_imm_u(random, 16);
+    let mut lanes = values;
+    for (lane, random) in lanes.iter_mut().zip([random, upper]) {
+        let value = bound(&mut e.b, &instr.mods, *lane, to);
+        *lane = e.libcall_value(row, &[value, random])?;
+    }
+    Ok(join(&mut e.b, lanes, to))
 }
 
 /// `cvt.rn.satfinite.e4m3x2.f32 d, high, low`, and the same from `f16x2`.
@@ -439,7 +463,8 @@ fn pack(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     for (n, part) in parts.iter_mut().enumerate() {
         let value = e.read(operand(instr, n + 1)?, from)?;
         let clamped = between_integers(&mut e.b, value, to, from, true);
-        *part = Some(resize(&mut e.b, clamped, types::I32, false));
+        let wide = resize(&mut e.b, clamped, types::I32, false);
+        *part = Some(mask(&mut e.b, wide, (1 << to.bits()) - 1));
     }
     let [Some(upper), Some(lower)] = parts else {
         return refuse("operands are missing");

@@ -320,8 +320,9 @@ pub(crate) fn fma(b: &mut FunctionBuilder<'_>, x: Value, y: Value, z: Value, mod
         let product = b.ins().fmul(xw, yw);
         let sum = b.ins().fadd(product, zw);
         let rest = sum_error(b, product, zw, sum);
-        let result = demote(b, sum, Some(rest), mode);
-        return zero_sum_sign(b, result, product, zw, mode);
+        // Before the single: a sum that is only too small for one is no zero.
+        let sum = zero_sum_sign(b, sum, product, zw, mode);
+        return demote(b, sum, Some(rest), mode);
     }
     b.ins().fma(x, y, z)
 }
@@ -357,32 +358,29 @@ fn quotient_error(b: &mut FunctionBuilder<'_>, x: Value, y: Value, quotient: Val
     reshape(b, signed, ty)
 }
 
-/// Square root.
+/// Square root; the directed roundings of doubles are the host's ([`super::arith`]).
 pub(crate) fn sqrt(b: &mut FunctionBuilder<'_>, x: Value, mode: Round) -> Value {
     if mode == Round::Nearest {
         let root = b.ins().sqrt(x);
         return quiet(b, root);
     }
-    let narrow = b.func.dfg.value_type(x) == types::F32;
-    let x = if narrow {
-        b.ins().fpromote(types::F64, x)
-    } else {
-        x
-    };
+    let x = b.ins().fpromote(types::F64, x);
     let root = b.ins().sqrt(x);
     let minus = b.ins().fneg(root);
     let error = b.ins().fma(minus, root, x);
-    let result = if narrow {
-        demote(b, root, Some(error), mode)
-    } else {
-        step_by_error(b, root, error, mode)
-    };
+    let result = demote(b, root, Some(error), mode);
     quiet(b, result)
 }
 
 /// `x * y + z` of doubles whose product is exact, with the bits lost in the sum folded into the last one:
 /// rounding the result further, to a half, then gives what one rounding would.
-pub(crate) fn fma_to_odd(b: &mut FunctionBuilder<'_>, x: Value, y: Value, z: Value) -> Value {
+pub(crate) fn fma_to_odd(
+    b: &mut FunctionBuilder<'_>,
+    x: Value,
+    y: Value,
+    z: Value,
+    mode: Round,
+) -> Value {
     let product = b.ins().fmul(x, y);
     let sum = b.ins().fadd(product, z);
     let error = sum_error(b, product, z, sum);
@@ -400,5 +398,6 @@ pub(crate) fn fma_to_odd(b: &mut FunctionBuilder<'_>, x: Value, y: Value, z: Val
     let step = b.ins().select(inwards, minus, one);
     let stepped = b.ins().iadd(raw, step);
     let chosen = b.ins().select(wrong, stepped, raw);
-    reshape(b, chosen, types::F64)
+    let odd = reshape(b, chosen, types::F64);
+    zero_sum_sign(b, odd, product, z, mode)
 }

@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
-use rgpu_ptx::ast::{Instr, Modifiers};
+use rgpu_ptx::ast::{Instr, Modifiers, Operand};
 use rgpu_ptx::types::{Rounding, ScalarType};
 
 use super::float::{self, Round};
@@ -109,12 +109,13 @@ fn lane(
         let arg = if flush { flush_half(b, *arg) } else { *arg };
         singles.push(half::to_f32(b, arg, format));
     }
-    let result = f(b, &singles, Round::Nearest);
+    // Only `fma` has directed roundings here; what it gives is not rounded yet.
+    let result = f(b, &singles, mode);
     let result = clamp(b, result, mods);
     let result = if b.func.dfg.value_type(result) == types::F64 {
-        half::from_f64(b, result, format, Round::Nearest)
+        half::from_f64(b, result, format, mode)
     } else {
-        half::from_f32(b, result, format, Round::Nearest)
+        half::from_f32(b, result, format, mode)
     };
     if flush { flush_half(b, result) } else { result }
 }
@@ -130,7 +131,8 @@ fn clamp(b: &mut FunctionBuilder<'_>, value: Value, mods: &Modifiers) -> Value {
     }
 }
 
-/// Emits a float operation of `count` sources whose formats are all the instruction's first type.
+/// Emits a float operation of `count` sources in the instruction's first type. In mixed precision, all but the
+/// last source have its second type.
 pub(crate) fn float_op(
     e: &mut Emitter<'_, '_>,
     instr: &Instr,
@@ -140,13 +142,26 @@ pub(crate) fn float_op(
     let ty = type_of(instr, 0)?;
     let mode = rounding(&instr.mods)?;
     let mut args = Vec::with_capacity(count);
+    let narrow = instr.mods.types.get(1).copied();
     for n in 1..=count {
-        args.push(e.read(operand(instr, n)?, ty)?);
+        args.push(match narrow.filter(|_| n < count) {
+            Some(narrow) => read_half(e, operand(instr, n)?, narrow)?,
+            None => e.read(operand(instr, n)?, ty)?,
+        });
     }
     let result = map(&mut e.b, ty, &args, &|b, ty, args| {
         lane(b, ty, args, &instr.mods, mode, f)
     });
     e.write(operand(instr, 0)?, result, ty)
+}
+
+/// A half as a single.
+fn read_half(e: &mut Emitter<'_, '_>, operand: &Operand, ty: ScalarType) -> Emit<Value> {
+    let Some(format) = half_format(ty) else {
+        return refuse("mixed precision takes halves");
+    };
+    let value = e.read(operand, ty)?;
+    Ok(half::to_f32(&mut e.b, value, format))
 }
 
 /// Changes the sign bit of every lane of a float: clears it, or flips it.

@@ -6,7 +6,7 @@ use rgpu_ptx::ast::Instr;
 use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{ScalarType, TestpOp};
 
-use super::lanes::{float_op, rounding};
+use super::lanes::rounding;
 use super::util::{bits, iconst, int_of};
 use super::{Emitter, arith, float, operand, type_of};
 use crate::error::{Emit, refuse};
@@ -18,7 +18,7 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         Opcode::Copysign => copysign(e, instr),
         Opcode::Testp => testp(e, instr),
         Opcode::Rcp if !coarse_double(instr) => arith::reciprocal(e, instr),
-        Opcode::Sqrt => float_op(e, instr, 1, &|b, v, mode| float::sqrt(b, v[0], mode)),
+        Opcode::Sqrt => arith::root(e, instr),
         _ => approximate(e, instr),
     }
 }
@@ -41,9 +41,9 @@ fn row(op: Opcode, ty: ScalarType, ftz: bool) -> Option<&'static str> {
         (Opcode::Lg2, F32) => "lg2_approx_f32",
         (Opcode::Ex2, F32) => "ex2_approx_f32",
         (Opcode::Ex2, F16) => "ex2_approx_f16",
-        (Opcode::Ex2, Bf16) => "ex2_approx_bf16",
+        (Opcode::Ex2, Bf16) => "ex2_approx_ftz_bf16",
         (Opcode::Ex2, F16x2) => "ex2_approx_f16x2",
-        (Opcode::Ex2, Bf16x2) => "ex2_approx_bf16x2",
+        (Opcode::Ex2, Bf16x2) => "ex2_approx_ftz_bf16x2",
         (Opcode::Tanh, F32) => "tanh_approx_f32",
         (Opcode::Tanh, F16) => "tanh_approx_f16",
         (Opcode::Tanh, Bf16) => "tanh_approx_bf16",

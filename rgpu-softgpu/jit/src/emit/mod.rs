@@ -271,9 +271,9 @@ impl<'e, 'f> Emitter<'e, 'f> {
             | MbarrierTryWait
             | MbarrierPendingCount => barriers::emit(self, instr),
             Ret | Exit | Trap | Brkpt | Nanosleep => control::emit(self, instr),
-            Vadd | Vsub | Vabsdiff | Vmin | Vmax | Vshl | Vshr | Vset | Vadd2 | Vsub2 | Vavrg2
-            | Vabsdiff2 | Vmin2 | Vmax2 | Vset2 | Vadd4 | Vsub4 | Vavrg4 | Vabsdiff4 | Vmin4
-            | Vmax4 | Vset4 => video::emit(self, instr),
+            Vadd | Vsub | Vabsdiff | Vmin | Vmax | Vshl | Vshr | Vmad | Vset | Vadd2 | Vsub2
+            | Vavrg2 | Vabsdiff2 | Vmin2 | Vmax2 | Vset2 | Vadd4 | Vsub4 | Vavrg4 | Vabsdiff4
+            | Vmin4 | Vmax4 | Vset4 => video::emit(self, instr),
         }
     }
 }

@@ -6,11 +6,12 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use rgpu_ptx::ast::{Instr, Operand, Part};
 use rgpu_ptx::instr_table::Opcode;
-use rgpu_ptx::types::{CmpOp, ScalarType, ShiftMode, VideoOp};
+use rgpu_ptx::types::{CmpOp, ScalarType, ShiftMode, VideoOp, VideoScale};
+use rgpu_softgpu_exec::libcalls::vmad;
 
 use super::compare::int_condition;
 use super::util::{icmp_const, iconst, mask, resize};
-use super::{Emitter, operand};
+use super::{Emitter, operand, type_of};
 use crate::error::{Emit, refuse};
 
 /// What a lane computes.
@@ -97,6 +98,9 @@ fn plain(op: CmpOp) -> CmpOp {
 
 /// Emits an instruction of this family.
 pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    if instr.op == Opcode::Vmad {
+        return multiply_add(e, instr);
+    }
     let video = take_apart(instr)?;
     if video.lanes == 1 {
         scalar(e, instr, video)
@@ -127,7 +131,7 @@ fn register(e: &mut Emitter<'_, '_>, operand: &Operand) -> Emit<Value> {
 /// Position and width of what a part selector names; the whole register without one.
 fn selected(operand: &Operand) -> (u32, u32) {
     match operand {
-        Operand::Part { part, .. } => {
+        Operand::Part { part, .. } if part.len > 0 => {
             let bits = if part.half { 16 } else { 8 };
             (u32::from(part.lanes[0]) * bits % 32, bits)
         }
@@ -174,6 +178,40 @@ fn scalar(e: &mut Emitter<'_, '_>, instr: &Instr, video: Video) -> Emit {
     write(e, target, result)
 }
 
+/// `vmad`: the host has the 128 bits that the product and the sum may need.
+fn multiply_add(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
+    let negated = |n: usize| matches!(instr.operands.get(n), Some(Operand::Part { part, .. }) if part.negated);
+    let (product, third) = (negated(1) ^ negated(2), negated(3));
+    let factors = [type_of(instr, 1)?, type_of(instr, 2)?];
+    let signed = product || third || factors.iter().any(|ty| ty.is_signed());
+    let addend = if signed {
+        ScalarType::S32
+    } else {
+        ScalarType::U32
+    };
+    let mut args = Vec::with_capacity(4);
+    for (n, ty) in [factors[0], factors[1], addend].into_iter().enumerate() {
+        let source = operand(instr, n + 1)?;
+        let (at, bits) = selected(source);
+        let value = register(e, source)?;
+        args.push(extend(&mut e.b, value, at, bits, ty));
+    }
+    let m = &instr.mods;
+    let flags = [
+        (product, vmad::NEGATE_PRODUCT),
+        (third, vmad::NEGATE_ADDEND),
+        (m.plus_one, vmad::PLUS_ONE),
+        (signed, vmad::SIGNED),
+        (m.sat, vmad::SATURATE),
+        (m.scale == Some(VideoScale::Shr7), vmad::SHIFT_7),
+        (m.scale == Some(VideoScale::Shr15), vmad::SHIFT_15),
+    ];
+    let how: u32 = flags.iter().map(|(on, flag)| u32::from(*on) * flag).sum();
+    args.push(iconst(&mut e.b, types::I32, i64::from(how)));
+    let result = e.libcall_value("vmad", &args)?;
+    write(e, operand(instr, 0)?, result)
+}
+
 fn write(e: &mut Emitter<'_, '_>, target: &Operand, value: Value) -> Emit {
     match target {
         Operand::Part { reg, .. } => e.write(&Operand::Reg(*reg), value, ScalarType::U32),
@@ -208,7 +246,17 @@ fn compute(b: &mut FunctionBuilder<'_>, lane: Lane, x: Value, y: Value) -> Value
         }
         Lane::Shl(mode) => {
             let count = shift_count(b, mode, y);
-            b.ins().ishl(x, count)
+            let shifted = b.ins().ishl(x, count);
+            // What leaves 64 bits stays out of every range that it may be clamped to.
+            let back = b.ins().sshr(shifted, count);
+            let kept = b.ins().icmp(IntCC::Equal, back, x);
+            let sign = b.ins().sshr_imm_u(x, 63);
+            let most = iconst(b, types::I64, i64::MAX);
+            let beyond = b.ins().bxor(sign, most);
+            let low = mask(b, shifted, 0xffff_ffff);
+            let high = mask(b, beyond, !0xffff_ffff);
+            let limit = b.ins().bor(high, low);
+            b.ins().select(kept, shifted, limit)
         }
         Lane::Shr(mode) => {
             let count = shift_count(b, mode, y);

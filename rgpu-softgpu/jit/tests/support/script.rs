@@ -88,6 +88,20 @@ fn instruction(run: &mut Run, word: &str, rest: &str, line: usize) {
                 after: Some(after),
             });
         }
+        "next" => {
+            let Some(Param::Buffer {
+                before,
+                after: Some(after),
+            }) = run.params.last_mut()
+            else {
+                panic!("line {line}: `next` goes on with an `out`");
+            };
+            let more = values(&format!("{} {rest}", after.ty));
+            before
+                .bytes
+                .resize(before.bytes.len() + more.bytes.len(), 0);
+            after.bytes.extend(more.bytes);
+        }
         "value" => run.params.push(Param::Value(values(rest))),
         "trap" => run.trap = Some(rest.trim().to_owned()),
         "refuse" => run.refuse = Some(rest.trim().to_owned()),

@@ -1,13 +1,15 @@
 //! Runs every file of `rgpu-softgpu/filetests`: kernels with their inputs and expected outputs in comments.
 
+#[path = "support/script.rs"]
+mod script;
 mod support;
 
 use std::path::{Path, PathBuf};
 
 use rgpu_softgpu_exec::exec::LaunchError;
 use rgpu_softgpu_jit::Program;
+use script::{Param, Run};
 use support::TestDevice;
-use support::script::{self, Param, Run};
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../filetests");
@@ -96,7 +98,7 @@ fn launch(program: &Program, kernel: &str, run: &Run) -> Vec<String> {
         let start = place.offset as usize;
         params[start..start + bytes.len()].copy_from_slice(&bytes);
     }
-    let (result, printed) = device.launch(program, kernel, run, &params);
+    let (result, printed) = device.launch(program, kernel, &run.shape, &params);
     let mut failures = Vec::new();
     match (&run.trap, result) {
         (None, Ok(())) => {}

@@ -1,7 +1,5 @@
 //! A device for tests: memory, and launches of compiled kernels.
 
-pub(crate) mod script;
-
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rgpu_softgpu_exec::exec::{CancelToken, Device, Launch, LaunchError, Options, Pool, WORKSPACE};
@@ -11,6 +9,15 @@ use rgpu_softgpu_jit::{ModuleMemory, Program};
 
 /// Bytes of the test device.
 const CAPACITY: u64 = 256 << 20;
+
+/// How a kernel is launched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shape {
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) shared: u32,
+    pub(crate) cooperative: bool,
+}
 
 /// The one device of this process.
 pub(crate) struct TestDevice {
@@ -84,7 +91,7 @@ impl TestDevice {
         &self,
         program: &Program,
         kernel: &str,
-        run: &script::Run,
+        shape: &Shape,
         params: &[u8],
     ) -> (Result<(), LaunchError>, String) {
         let compiled = program.compile(kernel).unwrap();
@@ -94,13 +101,13 @@ impl TestDevice {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let launch = Launch {
             kernel: (*compiled).clone(),
-            grid: run.grid,
-            block: run.block,
-            dynamic_shared: run.shared,
+            grid: shape.grid,
+            block: shape.block,
+            dynamic_shared: shape.shared,
             params,
             cancel: CancelToken::new(),
         };
-        let result = if run.cooperative {
+        let result = if shape.cooperative {
             let workspace = self.upload(&[0; WORKSPACE as usize]);
             let result = self.pool.launch_cooperative(&launch, workspace);
             self.free(workspace);

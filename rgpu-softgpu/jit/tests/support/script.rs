@@ -2,6 +2,8 @@
 
 use half::{bf16, f16};
 
+use crate::support::Shape;
+
 /// A list of values: its element type, its bytes, and how exactly they are compared.
 #[derive(Debug, Clone)]
 pub(crate) struct Values {
@@ -28,10 +30,7 @@ pub(crate) enum Param {
 pub(crate) struct Run {
     pub(crate) line: usize,
     pub(crate) kernel: Option<String>,
-    pub(crate) grid: [u32; 3],
-    pub(crate) block: [u32; 3],
-    pub(crate) shared: u32,
-    pub(crate) cooperative: bool,
+    pub(crate) shape: Shape,
     pub(crate) params: Vec<Param>,
     pub(crate) trap: Option<String>,
     pub(crate) refuse: Option<String>,
@@ -116,18 +115,21 @@ fn instruction(run: &mut Run, word: &str, rest: &str, line: usize) {
 fn run(line: usize, rest: &str) -> Run {
     let mut run = Run {
         line,
-        grid: [1; 3],
-        block: [1; 3],
+        shape: Shape {
+            grid: [1; 3],
+            block: [1; 3],
+            ..Shape::default()
+        },
         ..Run::default()
     };
     for setting in rest.split_whitespace() {
         let (key, value) = setting.split_once('=').expect("KEY=VALUE");
         match key {
             "kernel" => run.kernel = Some(value.to_owned()),
-            "grid" => run.grid = extent(value),
-            "block" => run.block = extent(value),
-            "shared" => run.shared = value.parse().unwrap(),
-            "cooperative" => run.cooperative = value == "1",
+            "grid" => run.shape.grid = extent(value),
+            "block" => run.shape.block = extent(value),
+            "shared" => run.shape.shared = value.parse().unwrap(),
+            "cooperative" => run.shape.cooperative = value == "1",
             other => panic!("line {line}: unknown setting {other}"),
         }
     }

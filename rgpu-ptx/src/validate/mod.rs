@@ -11,6 +11,7 @@
 //! * a vector has exactly as many elements as `.vN` says, and its elements are no vectors.
 
 mod call;
+mod convert;
 mod limits;
 mod mods;
 mod operand;

@@ -22,6 +22,7 @@ pub(super) fn check(instr: &Instr) -> Check {
         }
     }
     match instr.op {
+        Opcode::Mad if is_floating(first_type(instr)) => rounded(instr)?,
         Opcode::Mul | Opcode::Mad => product(instr)?,
         Opcode::Mul24 | Opcode::Mad24 | Opcode::Madc => narrow_product(instr)?,
         Opcode::Dp2a if instr.mods.mul == Some(MulMode::Hi) => {}
@@ -36,11 +37,16 @@ pub(super) fn check(instr: &Instr) -> Check {
         }
         Opcode::Vmad => multiply_add(instr)?,
         Opcode::CvtPack => packing(instr)?,
-        Opcode::Setp | Opcode::Vset | Opcode::Vset2 | Opcode::Vset4 => comparison(instr, 0)?,
+        Opcode::Setp => comparison(instr, 0)?,
+        Opcode::Vset | Opcode::Vset2 | Opcode::Vset4 => {
+            use CmpOp::{Eq, Ge, Gt, Le, Lt, Ne};
+            let plain = matches!(instr.mods.cmp, Some(Eq | Ne | Lt | Le | Gt | Ge));
+            only(plain, "this comparison is for `set` and `setp`")?;
+        }
         Opcode::Ld | Opcode::Ldu | Opcode::St => memory(instr)?,
         Opcode::Atom | Opcode::Red => atomic(instr)?,
         Opcode::Redux => reduction(instr)?,
-        Opcode::Cvt => conversion(instr)?,
+        Opcode::Cvt => super::convert::check(instr)?,
         Opcode::Vote => vote(instr)?,
         Opcode::BarRed => barrier_reduction(instr)?,
         Opcode::Cvta | Opcode::Isspacep => addressable(instr)?,
@@ -50,7 +56,7 @@ pub(super) fn check(instr: &Instr) -> Check {
     arithmetic(instr)
 }
 
-fn only(condition: bool, message: &str) -> Check {
+pub(super) fn only(condition: bool, message: &str) -> Check {
     if condition {
         Ok(())
     } else {
@@ -119,8 +125,13 @@ fn arithmetic(instr: &Instr) -> Check {
     if m.sat {
         let fits = (is_floating(ty) && ty != ScalarType::F64) || ty == ScalarType::S32;
         only(fits, "`.sat` does not apply to this type")?;
-        let hi = !matches!(instr.op, Mul | Mad) || is_floating(ty);
-        only(hi || m.mul == Some(MulMode::Hi), "`.sat` needs `.hi` here")?;
+        let whole = !is_floating(ty);
+        let hi = instr.op == Mad && m.mul == Some(MulMode::Hi);
+        only(
+            !whole || hi || !matches!(instr.op, Mul | Mad),
+            "of integer products, `.sat` is for `mad.hi`",
+        )?;
+        only(!m.cc, "`.sat` and `.cc` exclude each other")?;
     }
     if m.cc {
         let whole = ty.is_integer() && matches!(ty.bits(), 32 | 64);
@@ -273,67 +284,6 @@ fn reduction(instr: &Instr) -> Check {
     only(fits, "this reduction does not exist for this type")
 }
 
-fn conversion(instr: &Instr) -> Check {
-    use ScalarType::{Bf16, Bf16x2, F16, F16x2, F32, F64};
-    let (Some(&to), Some(&from)) = (instr.mods.types.first(), instr.mods.types.get(1)) else {
-        return Ok(());
-    };
-    let scalar = |ty: ScalarType| ty.is_integer() || matches!(ty, F16 | Bf16 | F32 | F64);
-    let fits = match to {
-        ScalarType::Tf32 => from == F32,
-        F16x2 | Bf16x2 => from == F32 || (from.kind() == TypeKind::Packed && from.lane().is_none()),
-        _ if to.kind() == TypeKind::Packed => matches!(from, F32 | F16x2 | Bf16x2),
-        _ => scalar(to) && scalar(from),
-    };
-    if !fits {
-        return Err(format!("there is no conversion from .{from} to .{to}"));
-    }
-    conversion_rounding(to, from, instr.mods.rounding)
-}
-
-/// `.rni` and its like give integral values, `.rn` and its like fit a value into fewer bits; a
-/// conversion that loses nothing takes neither.
-fn conversion_rounding(to: ScalarType, from: ScalarType, rounding: Option<Rounding>) -> Check {
-    use Rounding::{Rm, Rmi, Rn, Rna, Rni, Rp, Rpi, Rs, Rz, Rzi};
-    use ScalarType::Bf16;
-    let integral = matches!(rounding, Some(Rni | Rzi | Rmi | Rpi));
-    let fitting = matches!(rounding, Some(Rn | Rz | Rm | Rp));
-    let packed = to.kind() == TypeKind::Packed;
-    match (to.is_integer(), from.is_integer()) {
-        _ if packed || to == ScalarType::Tf32 => {
-            let special = matches!(rounding, Some(Rs | Rna));
-            only(
-                fitting || special,
-                "this conversion needs a rounding such as `.rn`",
-            )
-        }
-        (true, true) => only(
-            rounding.is_none(),
-            "conversions between integers do not round",
-        ),
-        (true, false) => only(integral, "this conversion needs a rounding such as `.rzi`"),
-        (false, true) => only(fitting, "this conversion needs a rounding such as `.rn`"),
-        (false, false) if to == from => only(
-            rounding.is_none() || integral,
-            "only `.rni` and its like make sense here",
-        ),
-        // `.f16` and `.bf16` are equally wide and hold different values.
-        (false, false) if to.bits() == from.bits() => only(
-            rounding.is_none() || fitting,
-            "this conversion takes `.rn` and its like only",
-        ),
-        // The wider types hold every `.bf16`, yet a rounding may be written.
-        (false, false) if from == Bf16 => only(
-            rounding.is_none() || fitting,
-            "this conversion takes `.rn` and its like only",
-        ),
-        (false, false) if to.bits() < from.bits() => {
-            only(fitting, "this conversion needs a rounding such as `.rn`")
-        }
-        (false, false) => only(rounding.is_none(), "a widening conversion does not round"),
-    }
-}
-
 /// Halves give integers or their own type; 16-bit and packed results come from halves only.
 fn set_result(instr: &Instr) -> Check {
     let (Some(&to), Some(&from)) = (instr.mods.types.first(), instr.mods.types.get(1)) else {
@@ -350,7 +300,9 @@ fn set_result(instr: &Instr) -> Check {
         ScalarType::F32 => !half(from),
         _ => to == from,
     };
-    only(fits, "this result type does not go with the compared type")
+    only(fits, "this result type does not go with the compared type")?;
+    let flushes = !instr.mods.ftz || to != ScalarType::Bf16;
+    only(flushes, "`.ftz` does not go with a .bf16 result")
 }
 
 /// The product or the last operand may be negated, not both, and neither with `.po`.

@@ -30,7 +30,7 @@ FILES = {
     "compare_set": ("Comparisons that give numbers.", [compare.sets]),
     "compare_select": ("Selections.", [compare.selections]),
     "convert_integers": ("Conversions from and to integers.", [convert.between_integers, convert.from_integers, convert.to_integers, convert.packs]),
-    "convert_floats": ("Conversions between floats.", [convert.between_floats, convert.pairs_of_halves, convert.tensor_floats, convert.random_rounding]),
+    "convert_floats": ("Conversions between floats.", [convert.between_floats, convert.pairs_of_halves, convert.tensor_floats, convert.bytes_of_floats, convert.random_rounding]),
     "video_scalar": ("Video instructions on one value.", [video.scalars, video.multiply_adds]),
     "video_vector": ("Video instructions on pairs and quads.", [video.vectors]),
 }  # fmt: skip

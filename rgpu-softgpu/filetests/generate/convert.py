@@ -188,6 +188,34 @@ def pairs_of_halves():
         yield k
 
 
+def bytes_of_floats():
+    """Formats of 8 bits; what is too large becomes the largest number."""
+    for small, target in (("e4m3x2", sf.E4M3), ("e5m2x2", sf.E5M2)):
+        random = Random(9)
+        a = floats("f32", 24, 10)
+        for bits in range(1, 126, 6):
+            # Values of the format and the middles between them.
+            at = sf.F32.encode(target.decode(bits))
+            a += [at, at + (1 << (22 - target.mantissa)) | random.getrandbits(1) << 31]
+        b = a[::-1]
+        k = Kernel(f"cvt_{small}_f32", [("f32", a), ("f32", b)], small)
+        for end in ("", ".relu"):
+            high, low = (converted(v, sf.F32, target, "rn", "", ".satfinite" + end) for v in (a, b))
+            k.form(f"cvt.rn.satfinite{end}.{small}.f32 %d, %a, %b;", [x << 8 | y for x, y in zip(high, low)])
+        yield k
+        halves = [sf.F16.encode(sf.F16.round(sf.F32.decode(x))) for x in a]
+        k = Kernel(f"cvt_{small}_f16x2", [("f16x2", [x << 16 | y for x, y in zip(halves, halves[::-1])])], small)
+        for end in ("", ".relu"):
+            part = converted(halves, sf.F16, target, "rn", "", ".satfinite" + end)
+            k.form(f"cvt.rn.satfinite{end}.{small}.f16x2 %d, %a;", [x << 8 | y for x, y in zip(part, part[::-1])])
+        yield k
+        k = Kernel(f"cvt_f16x2_{small}", [(small, [x << 8 | (x * 7 + 3) % 256 for x in range(0, 256)])], "f16x2")
+        for end in ("", ".relu"):
+            part = [converted([x], target, sf.F16, "rn", "", end)[0] for x in range(256)]
+            k.form(f"cvt.rn{end}.f16x2.{small} %d, %a;", [part[x] << 16 | part[(x * 7 + 3) % 256] for x in range(256)])
+        yield k
+
+
 def tensor_floats():
     a = floats("f32", 24, 6) + [0x3F801000, 0x3F803000, 0x3F800FFF, 0x3F801001, 0xBF801000, 0x7F7FF000, 0x7F7FEFFF, 0x7F7FE000, 0x00001000]
     forms = [*product([".rn", ".rz"], ["", ".relu", ".satfinite", ".relu.satfinite"]), (".rna", ""), (".rna", ".satfinite")]

@@ -84,6 +84,23 @@ class Format:
         return (value[0], Fraction(0)) if self.is_subnormal(value) else value
 
 
+class WithoutInfinity(Format):
+    """Eight bits whose largest exponent holds numbers too; all ones is NaN."""
+
+    def __init__(self, name, exponent, mantissa):
+        super().__init__(name, exponent, mantissa)
+        self.largest = Fraction(2) ** (self.bias + 2) - Fraction(2) ** (self.bias + 2 - mantissa)
+
+    def decode(self, bits):
+        if bits & self.nan == self.nan:
+            return None
+        sign, exponent, fraction = bits >> 7, bits >> self.mantissa & self.top, bits & ((1 << self.mantissa) - 1)
+        fraction += (exponent > 0) << self.mantissa
+        return sign, fraction * Fraction(2) ** (max(exponent, 1) - self.bias - self.mantissa)
+
+
+E4M3 = WithoutInfinity("e4m3", 4, 3)
+E5M2 = Format("e5m2", 5, 2)
 F16 = Format("f16", 5, 10)
 BF16 = Format("bf16", 8, 7)
 TF32 = Format("tf32", 8, 10)

@@ -111,7 +111,7 @@ where
     check(&forms);
 }
 
-fn narrow<T: Float>(value: impl Float + FloatConvert<T>, round: Round, ends: Ends) -> u64 {
+fn narrow<T: Float>(value: impl FloatConvert<T>, round: Round, ends: Ends) -> u64 {
     bits(ends.finish(convert::<_, T>(value, round)))
 }
 
@@ -144,12 +144,7 @@ where
     }
 }
 
-fn limited<T: Float>(
-    value: impl Float + FloatConvert<T>,
-    round: Round,
-    ends: Ends,
-    finite: bool,
-) -> u64 {
+fn limited<T: Float>(value: impl FloatConvert<T>, round: Round, ends: Ends, finite: bool) -> u64 {
     let result: T = convert(value, round);
     let result = if finite && result.is_infinite() {
         T::largest().copy_sign(result)
@@ -168,8 +163,10 @@ fn integral_roundings() -> [(&'static str, Round); 4] {
     ]
 }
 
+type Integral = fn(f64) -> f64;
+
 /// What the standard library calls them.
-fn integral_functions() -> [(&'static str, fn(f64) -> f64); 4] {
+fn integral_functions() -> [(&'static str, Integral); 4] {
     [
         (".rni", f64::round_ties_even),
         (".rzi", f64::trunc),

@@ -89,7 +89,7 @@ fn arithmetic() {
             }));
             forms.push(Form::exact("mad.hi.sat.s32", ty, &three, |v| {
                 let [x, y, z] = [v[0], v[1], v[2]].map(|bits| number(bits, "s32"));
-                clamped((x * y >> 32) + z, "s32")
+                clamped(((x * y) >> 32) + z, "s32")
             }));
         }
         check(&forms);
@@ -99,7 +99,7 @@ fn arithmetic() {
 /// The upper half of a product; its 128 bits may be unsigned.
 fn high(x: i128, y: i128, width: u32) -> i128 {
     if x < 0 || y < 0 {
-        return x * y >> width;
+        return (x * y) >> width;
     }
     ((x.unsigned_abs() * y.unsigned_abs()) >> width).cast_signed()
 }

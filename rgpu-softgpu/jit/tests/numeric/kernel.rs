@@ -10,13 +10,15 @@ use crate::support::{Shape, TestDevice};
 /// Elements whose results may differ before a form's report stops.
 const SHOWN: usize = 4;
 
+/// Says what is wrong with the bits of a result, given those of the sources.
+pub(crate) type Judge<'a> = dyn Fn(&[u64], u64) -> Result<(), String> + 'a;
+
 /// One form: its text up to the operands, the types of its result and sources, what they are and must give.
 pub(crate) struct Form<'a> {
     pub(crate) text: String,
     pub(crate) result: &'static str,
     pub(crate) sources: &'a [(&'static str, &'a [u64])],
-    /// Whether bits are right for the bits of the sources.
-    pub(crate) judge: Box<dyn Fn(&[u64], u64) -> Result<(), String> + 'a>,
+    pub(crate) judge: Box<Judge<'a>>,
 }
 
 impl<'a> Form<'a> {

@@ -233,6 +233,12 @@ impl Rule {
                 when(partly || m.video.is_some())
             }
             (Self::OptS0, Opcode::Atom) => when(m.atom == Some(AtomOp::Cas)),
+            // A third operand of `min` and `max`.
+            (Self::OptS0, Opcode::Min | Opcode::Max) => match m.types.first() {
+                Some(ScalarType::F32) if !m.abs => Presence::Free,
+                Some(ScalarType::F32) => when(!m.xorsign),
+                _ => Presence::Absent,
+            },
             // Two floats packed into one register; `.rs` adds random bits.
             (Self::OptS1, _) => when(m.types.len() == 2 && packs_two(m.types[0], m.types[1])),
             (Self::OptRandom, _) => when(m.rounding == Some(Rounding::Rs)),

@@ -17,7 +17,9 @@ pub(super) fn check(instr: &Instr) -> Check {
     let scalar = |ty: ScalarType| ty.is_integer() || matches!(ty, F16 | Bf16 | F32 | F64);
     let fits = match to {
         Tf32 => from == F32,
-        F16x2 | Bf16x2 => from == F32 || small(from),
+        F16x2 => from == F32 || (small(from) && from != Ue8m0x2),
+        Bf16x2 => matches!(from, F32 | Ue8m0x2),
+        Ue8m0x2 => matches!(from, F32 | Bf16x2),
         _ if small(to) => matches!(from, F32 | F16x2 | Bf16x2),
         _ => scalar(to) && scalar(from),
     };
@@ -41,7 +43,7 @@ fn rounding(to: ScalarType, from: ScalarType, rounding: Option<Rounding>) -> Che
     let narrows = match to {
         Tf32 => Some(matches!(rounding, Some(Rn | Rz | Rna))),
         Ue8m0x2 => Some(matches!(rounding, Some(Rz | Rp))),
-        _ if small(to) || small(from) => Some(matches!(rounding, Some(Rn | Rs))),
+        _ if small(to) || small(from) => Some(rounding == Some(Rn)),
         F16x2 | Bf16x2 => Some(matches!(rounding, Some(Rn | Rz | Rs))),
         _ => None,
     };

@@ -239,8 +239,9 @@ fn arithmetic_fits(instr: &Instr) -> bool {
         Op::Mul => rounds && saturates,
         Op::Fma => {
             let relu = is_half(ty) && !m.sat;
-            let oob = is_half(ty) && !m.ftz && !m.sat;
-            rounds && saturates && (!m.relu || relu) && (!m.oob || oob)
+            let oob = is_half(ty) && !m.ftz;
+            // The manual has `.rn` only, ptxas the others too.
+            (rounds || is_bfloat(ty)) && saturates && (!m.relu || relu) && (!m.oob || oob)
         }
         Op::Mad24 => !m.sat || (m.mul == Some(MulMode::Hi) && ty == ScalarType::S32),
         Op::Div | Op::Rcp | Op::Sqrt => division(instr),
@@ -280,7 +281,9 @@ fn extremum(m: &Modifiers) -> bool {
     let ty = first(m);
     let float = ty == ScalarType::F32 || is_half(ty);
     let relu = matches!(ty, ScalarType::S32 | ScalarType::S16x2);
-    m.abs == m.xorsign && (float || !(m.nan || m.xorsign)) && (relu || !m.relu)
+    // `.abs` alone is for three operands.
+    let magnitudes = m.abs == m.xorsign || (m.abs && ty == ScalarType::F32);
+    magnitudes && (float || !(m.nan || m.xorsign)) && (relu || !m.relu)
 }
 
 /// The four- and two-lane forms know `.add` as the second operation only, and do not saturate with it.

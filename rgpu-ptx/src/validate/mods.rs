@@ -22,7 +22,10 @@ pub(super) fn check(instr: &Instr) -> Check {
         }
     }
     match instr.op {
-        Opcode::Mad if is_floating(first_type(instr)) => rounded(instr)?,
+        Opcode::Mad if is_floating(first_type(instr)) => {
+            product(instr)?;
+            rounded(instr)?;
+        }
         Opcode::Mul | Opcode::Mad => product(instr)?,
         Opcode::Mul24 | Opcode::Mad24 | Opcode::Madc => narrow_product(instr)?,
         Opcode::Dp2a if instr.mods.mul == Some(MulMode::Hi) => {}

@@ -52,6 +52,11 @@ const STAGES: &[Stage] = &[
         run: || coverage::run(true),
     },
     Stage {
+        name: "filetests",
+        what: "the numeric file tests are what their generator writes",
+        run: generated,
+    },
+    Stage {
         name: "clippy",
         what: "no warnings in any target",
         run: clippy,
@@ -161,6 +166,14 @@ fn must(command: &mut Command) -> Result<()> {
 
 fn fmt() -> Result<()> {
     must(&mut cargo(&["fmt", "--all", "--check"])).context("run `cargo fmt --all`")
+}
+
+fn generated() -> Result<()> {
+    must(Command::new("python3").current_dir(paths::root()).args([
+        "-B",
+        "rgpu-softgpu/filetests/generate",
+        "--check",
+    ]))
 }
 
 fn clippy() -> Result<()> {

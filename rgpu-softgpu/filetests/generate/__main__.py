@@ -1,8 +1,11 @@
 """Writes the numeric file tests: `python3 rgpu-softgpu/filetests/generate` from the repository's root.
 
+`--check` writes nothing and fails if a file is not what would be written.
+
 The answers come from the PTX manual's rules in exact integers and fractions; nothing here knows the compiler.
 """
 
+import sys
 from pathlib import Path
 
 import approximate
@@ -41,10 +44,18 @@ TARGETS = {"float_newer": "sm_100", "convert_floats": "sm_100a"}
 
 def main():
     folder = Path(__file__).resolve().parent.parent
+    checking = sys.argv[1:] == ["--check"]
+    stale = []
     for name, (title, families) in FILES.items():
         kernels = [kernel for family in families for kernel in family()]
         text = module(title, kernels, TARGETS.get(name, "sm_90"))
-        (folder / f"{name}.ptx").write_text(text)
+        path = folder / f"{name}.ptx"
+        if not checking:
+            path.write_text(text)
+        elif path.read_text() != text:
+            stale.append(path.name)
+    if stale:
+        sys.exit(f"run python3 rgpu-softgpu/filetests/generate: {', '.join(stale)} is not what it writes")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{ScalarType, TypeKind};
 
 use super::float::{self, Round};
-use super::half::Half;
 use super::lanes::{float_op, half_format, rounding, sign_op};
 use super::util::{bits, fconst, reshape};
 use super::{Emitter, integer, operand, type_of};
@@ -35,7 +34,7 @@ pub(crate) fn emit(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     match instr.op {
         Opcode::Add => float_op(e, instr, 2, &|b, v, mode| float::add(b, v[0], v[1], mode)),
         Opcode::Sub => float_op(e, instr, 2, &|b, v, mode| float::sub(b, v[0], v[1], mode)),
-        Opcode::Mul => mul(e, instr),
+        Opcode::Mul => float_op(e, instr, 2, &|b, v, mode| float::mul(b, v[0], v[1], mode)),
         Opcode::Mad | Opcode::Fma => fma(e, instr),
         Opcode::Div => div(e, instr),
         Opcode::Abs => sign_op(e, instr, true),
@@ -85,17 +84,6 @@ pub(crate) fn reciprocal(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     float_op(e, instr, 1, &|b, v, mode| {
         let one = fconst(b, b.func.dfg.value_type(v[0]), 1.0);
         float::div(b, one, v[0], mode)
-    })
-}
-
-/// Products of bf16 may be too small for a single, so they are kept in double precision, where they are exact.
-fn mul(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
-    if half_format(type_of(instr, 0)?) != Some(Half::Bf16) {
-        return float_op(e, instr, 2, &|b, v, mode| float::mul(b, v[0], v[1], mode));
-    }
-    float_op(e, instr, 2, &|b, v, _| {
-        let [x, y] = [v[0], v[1]].map(|value| b.ins().fpromote(types::F64, value));
-        b.ins().fmul(x, y)
     })
 }
 

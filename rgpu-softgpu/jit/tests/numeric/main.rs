@@ -3,6 +3,7 @@
 //! at random from a fixed seed; `RGPU_SEED=N` takes another.
 
 mod approximate;
+mod compare;
 mod conversions;
 mod floats;
 mod halves;

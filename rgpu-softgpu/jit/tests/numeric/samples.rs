@@ -1,7 +1,7 @@
 //! Operands: special values, all bit patterns alike, and numbers close to each other, where results cancel.
 
 /// How many elements a random test has.
-pub(crate) const COUNT: usize = 4096;
+pub(crate) const COUNT: usize = 2048;
 
 /// A small generator of numbers (splitmix64).
 pub(crate) struct Random(u64);

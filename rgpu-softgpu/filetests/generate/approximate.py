@@ -94,11 +94,20 @@ def functions():
         k = Kernel(f"{name}_approx_{ty}x2", [(f"{ty}x2", [x | y << 16 for x, y in zip(a, a[::-1])])], f"{ty}x2", tolerance=f" ~{bound:.3g}")
         k.form(f"{name}.approx{ftz}.{ty}x2 %d, %a;", [x | y << 16 for x, y in zip(values, values[::-1])])
         yield k
-    a, b = floats("f32", 20, 1), [0x3F800000, 0x40400000, 0xC0200000, 0x3E99999A, 0x7E000000] * 4
+    # The last divisor is larger than `.approx` takes: zero, or NaN for an infinity.
+    a, b = floats("f32", 24, 1), [0x3F800000, 0x40400000, 0xC0200000, 0x3E99999A, 0x7E000000, 0xFE800001] * 4
+    too_large = Fraction(2) ** 126
     k = Kernel("div_approx_f32", [("f32", a), ("f32", b)], "f32", tolerance=f" ~{2**-22:.3g}")
     for form, ftz in (("approx", ""), ("approx", ".ftz"), ("full", ""), ("full", ".ftz")):
         flush = sf.F32.flush if ftz else lambda v: v
-        values = [flush(sf.F32.round(sf.div(flush(sf.F32.decode(x)), flush(sf.F32.decode(y))))) for x, y in zip(a, b)]
+
+        def quotient(x, y):
+            x, y = flush(sf.F32.decode(x)), flush(sf.F32.decode(y))
+            if form == "approx" and y is not None and y[1] != sf.INF and y[1] > too_large:
+                return sf.mul(x, (y[0], Fraction(0)))
+            return flush(sf.F32.round(sf.div(x, y)))
+
+        values = [quotient(x, y) for x, y in zip(a, b)]
         k.form(f"div.{form}{ftz}.f32 %d, %a, %b;", [sf.F32.encode(v) for v in values])
     yield k
     yield from doubles()

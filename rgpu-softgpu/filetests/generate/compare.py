@@ -101,6 +101,23 @@ def predicates():
         yield k
 
 
+def predicate_operands():
+    """Negated source predicates, and results that are not wanted."""
+    a, b, c = with_flag("s32")
+    k = Kernel("predicate_operands", [("s32", a), ("s32", b), ("u32", c)], "u32")
+    k.registers = [".reg .pred %q, %r, %s;"]
+    before, first, second = ["setp.ne.u32 %s, %c, 0;"], ["selp.u32 %d, 1, 0, %q;"], ["selp.u32 %d, 1, 0, %r;"]
+    less = [compare("lt", "s32", x, y, False) for x, y in zip(a, b)]
+    for op in (".and", ".or", ".xor"):
+        f = COMBINE[op]
+        k.form(f"setp.lt{op}.s32 %q, %a, %b, !%s;", [f(t, 1 - z) for t, z in zip(less, c)], before, first)
+        k.form(f"setp.lt{op}.s32 _|%r, %a, %b, !%s;", [f(1 - t, 1 - z) for t, z in zip(less, c)], before, second)
+        k.form(f"set.lt{op}.u32.s32 %d, %a, %b, !%s;", [TRUE["u32"] * f(t, 1 - z) for t, z in zip(less, c)], before)
+    k.form("setp.lt.s32 %q|_, %a, %b;", less, after=first)
+    k.form("selp.u32 %d, 5, 7, !%s;", [7 if z else 5 for z in c], before)
+    yield k
+
+
 TRUE = {"u16": 0xFFFF, "s16": 0xFFFF, "u32": 0xFFFFFFFF, "s32": 0xFFFFFFFF, "f32": 0x3F800000, "f16": 0x3C00, "bf16": 0x3F80}
 
 

@@ -43,6 +43,28 @@ def between_integers():
             yield k
 
 
+def wide_registers():
+    """Operands in registers wider than their types: low bits are read, results extended by their sign or zeros."""
+    small, a = ["u8", "s8", "u16", "s16"], integers(32, 16, 11)
+    for size in (32, 64):
+        k = Kernel(f"cvt_registers_b{size}", [("b32", a)], f"b{size}")
+        for source, to in product(small, small):
+            values = [raw(num(num(x, source), to), f"u{size}") for x in a]
+            k.form(f"cvt.{to}.{source} %d, %a;", values)
+        yield k
+        b = edges("f32")
+        k = Kernel(f"cvt_registers_b{size}_f32", [("f32", b)], f"b{size}")
+        for to in small:
+            values = [raw(num(to_integer(sf.F32.decode(x), "rzi", to, "f32"), to), f"u{size}") for x in b]
+            k.form(f"cvt.rzi.{to}.f32 %d, %a;", values)
+        yield k
+    k = Kernel("cvt_registers_f32", [("b32", a)], "f32")
+    k.form("cvt.f32.f16 %d, %a;", [sf.F32.encode(sf.F16.decode(x & 0xFFFF)) for x in a])
+    for source in small:
+        k.form(f"cvt.rn.f32.{source} %d, %a;", [sf.F32.encode(sf.exact(Fraction(num(x, source)))) for x in a])
+    yield k
+
+
 def from_integers():
     for source in INTEGERS:
         a = integers(width(source), 20, 2)

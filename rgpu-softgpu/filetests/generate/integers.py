@@ -328,6 +328,10 @@ def logic():
     for table in (0x00, 0x01, 0x2A, 0x80, 0x96, 0xCA, 0xE8, 0xFE, 0xFF):
         k.form(f"lop3.b32 %d, %a, %b, %c, {table};", [table_of(table, *row) for row in zip(a, b, c)])
     yield k
+    k = kernel("lop3_every_table", ["b32", "b32", "b32"], [a[:2], b[:2], c[:2]], "b32")
+    for table in range(256):
+        k.form(f"lop3.b32 %d, %a, %b, %c, {table};", [table_of(table, *row) for row in zip(a[:2], b, c)])
+    yield k
     k = kernel("lop3_predicate", ["b32", "b32", "b32", "u32"], [a, b, c, flags], "u32", "whether the result is not zero, combined")
     k.registers = [".reg .pred %q, %r;", ".reg .b32 %f;"]
     combine = {"and": lambda x, y: x & y, "or": lambda x, y: x | y}

@@ -111,8 +111,22 @@ fn fma(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
 }
 
 fn div(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
-    // Approximate division may be more exact than it has to be.
-    float_op(e, instr, 2, &|b, v, mode| float::div(b, v[0], v[1], mode))
+    // Approximate division may be more exact than it has to be, but `.approx` knows no divisors above 2^126.
+    let approximate = instr.mods.approx;
+    float_op(e, instr, 2, &|b, v, mode| {
+        let quotient = float::div(b, v[0], v[1], mode);
+        if !approximate {
+            return quotient;
+        }
+        let limit = fconst(b, types::F32, 2f64.powi(126));
+        let magnitude = b.ins().fabs(v[1]);
+        let beyond = b.ins().fcmp(FloatCC::GreaterThan, magnitude, limit);
+        // Zero with the quotient's sign, or NaN for an infinity.
+        let zero = fconst(b, types::F32, 0.0);
+        let zero = b.ins().fcopysign(zero, v[1]);
+        let product = b.ins().fmul(v[0], zero);
+        b.ins().select(beyond, product, quotient)
+    })
 }
 
 fn extremum(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {

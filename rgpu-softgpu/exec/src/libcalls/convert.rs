@@ -1,6 +1,6 @@
 //! Conversions between formats.
 
-use super::soft::{BF16, E4M3, E5M2, F16, F32, F64, Format, Mode, Number, TF32};
+use super::soft::{BF16, E4M3, E5M2, F16, F32, F64, Format, Mode, Number};
 
 pub(super) fn half_to_f32(format: &Format, half: u32) -> f32 {
     f32::from_bits(F32.pack(format.unpack(u64::from(half & 0xffff)), Mode::Rn) as u32)
@@ -46,14 +46,6 @@ impl Word for f64 {
     }
 }
 
-macro_rules! float_to_float {
-    ($($row:ident = $to:ident $ret:ty, $from:ident $arg:ty, $mode:ident;)*) => {$(
-        pub(super) extern "C" fn $row(value: $arg) -> $ret {
-            <$ret>::from_word($to.pack(value.number(&$from), Mode::$mode))
-        }
-    )*};
-}
-
 macro_rules! integer_to_float {
     ($($row:ident = $to:ident $ret:ty, $sign:ident, $mode:ident;)*) => {$(
         pub(super) extern "C" fn $row(value: u64) -> $ret {
@@ -71,33 +63,6 @@ fn unsigned(value: u64) -> Number {
     Number::integer(false, value)
 }
 
-float_to_float! {
-    cvt_rn_f16_f32 = F16 u32, F32 f32, Rn;
-    cvt_rz_f16_f32 = F16 u32, F32 f32, Rz;
-    cvt_rm_f16_f32 = F16 u32, F32 f32, Rm;
-    cvt_rp_f16_f32 = F16 u32, F32 f32, Rp;
-    cvt_rn_f16_f64 = F16 u32, F64 f64, Rn;
-    cvt_rz_f16_f64 = F16 u32, F64 f64, Rz;
-    cvt_rm_f16_f64 = F16 u32, F64 f64, Rm;
-    cvt_rp_f16_f64 = F16 u32, F64 f64, Rp;
-    cvt_rn_bf16_f32 = BF16 u32, F32 f32, Rn;
-    cvt_rz_bf16_f32 = BF16 u32, F32 f32, Rz;
-    cvt_rm_bf16_f32 = BF16 u32, F32 f32, Rm;
-    cvt_rp_bf16_f32 = BF16 u32, F32 f32, Rp;
-    cvt_rn_bf16_f64 = BF16 u32, F64 f64, Rn;
-    cvt_rz_bf16_f64 = BF16 u32, F64 f64, Rz;
-    cvt_rm_bf16_f64 = BF16 u32, F64 f64, Rm;
-    cvt_rp_bf16_f64 = BF16 u32, F64 f64, Rp;
-    cvt_rz_f32_f64 = F32 f32, F64 f64, Rz;
-    cvt_rm_f32_f64 = F32 f32, F64 f64, Rm;
-    cvt_rp_f32_f64 = F32 f32, F64 f64, Rp;
-    cvt_f32_f16 = F32 f32, F16 u32, Rn;
-    cvt_f32_bf16 = F32 f32, BF16 u32, Rn;
-    cvt_f64_f16 = F64 f64, F16 u32, Rn;
-    cvt_f64_bf16 = F64 f64, BF16 u32, Rn;
-    cvt_rn_f16_bf16 = F16 u32, BF16 u32, Rn;
-    cvt_rn_bf16_f16 = BF16 u32, F16 u32, Rn;
-}
 integer_to_float! {
     cvt_rn_f16_s64 = F16 u32, signed, Rn;
     cvt_rz_f16_s64 = F16 u32, signed, Rz;
@@ -155,28 +120,6 @@ pub(super) extern "C" fn cvt_rs_bf16_f32(value: f32, random: u32) -> u32 {
     at_random(value, random, 16, &BF16)
 }
 
-/// A single with the significand cut to 10 bits.
-fn tf32(value: f32, mode: Mode) -> u32 {
-    let bits = TF32.pack(F32.unpack(u64::from(value.to_bits())), mode) as u32;
-    if value.is_nan() {
-        0x7fff_ffff
-    } else {
-        bits << 13
-    }
-}
-
-pub(super) extern "C" fn cvt_rn_tf32_f32(value: f32) -> u32 {
-    tf32(value, Mode::Rn)
-}
-
-pub(super) extern "C" fn cvt_rz_tf32_f32(value: f32) -> u32 {
-    tf32(value, Mode::Rz)
-}
-
-pub(super) extern "C" fn cvt_rna_tf32_f32(value: f32) -> u32 {
-    tf32(value, Mode::Rna)
-}
-
 /// To 8 bits; what is too large becomes the largest finite number, also infinity.
 fn satfinite(format: &Format, value: f32) -> u32 {
     if value.is_nan() {
@@ -210,22 +153,31 @@ mod tests {
 
     use super::*;
 
+    fn half(value: f64, mode: Mode) -> u32 {
+        F16.pack(value.number(&F64), mode) as u32
+    }
+
+    fn single(value: f64, mode: Mode) -> f32 {
+        f32::from_word(F32.pack(value.number(&F64), mode))
+    }
+
+    fn double(half: u32) -> f64 {
+        f64::from_word(F64.pack(half.number(&F16), Mode::Rn))
+    }
+
     #[test]
     fn every_half_survives_the_way_there_and_back() {
         for bits in 0..=0xffffu32 {
-            let single = cvt_f32_f16(bits);
-            let nan = single.is_nan();
-            assert_eq!(cvt_rn_f16_f32(single), if nan { 0x7fff } else { bits });
-            assert_eq!(
-                cvt_rz_f16_f64(cvt_f64_f16(bits)),
-                if nan { 0x7fff } else { bits }
-            );
-            let single = cvt_f32_bf16(bits);
+            for format in [F16, BF16] {
+                let single = half_to_f32(&format, bits);
+                let back = half_from_f32(&format, single);
+                assert_eq!(back, if single.is_nan() { 0x7fff } else { bits });
+            }
+            let wide = double(bits);
+            let back = half(wide, Mode::Rz);
+            assert_eq!(back, if wide.is_nan() { 0x7fff } else { bits });
+            let single = half_to_f32(&BF16, bits);
             assert!(single.to_bits() == bits << 16 || single.is_nan());
-            assert_eq!(
-                cvt_rn_bf16_f32(single),
-                if single.is_nan() { 0x7fff } else { bits }
-            );
         }
     }
 
@@ -235,16 +187,16 @@ mod tests {
         let magnitude = value.abs();
         let below = (0..0x7c00u32)
             .rev()
-            .find(|&bits| cvt_f64_f16(bits) <= magnitude)
+            .find(|&bits| double(bits) <= magnitude)
             .unwrap();
         let above = below + 1;
         // What the next one would be, were the exponent unbounded.
         let (low, high) = (
-            cvt_f64_f16(below),
+            double(below),
             if above == 0x7c00 {
                 65536.0
             } else {
-                cvt_f64_f16(above)
+                double(above)
             },
         );
         let middle = (low + high) / 2.0;
@@ -253,7 +205,7 @@ mod tests {
             Mode::Rz => false,
             Mode::Rm => sign != 0,
             Mode::Rp => sign == 0,
-            Mode::Rn | Mode::Rna => magnitude > middle || magnitude == middle && below & 1 == 1,
+            Mode::Rn => magnitude > middle || magnitude == middle && below & 1 == 1,
         };
         sign | if up { above } else { below }
     }
@@ -263,10 +215,10 @@ mod tests {
         fn halves_are_rounded_as_a_search_says(exponent in -30i32..18, fraction in 1.0f64..2.0, negative: bool, coarse: bool) {
             let fraction = if coarse { (fraction * 2048.0).floor() / 2048.0 } else { fraction };
             let value = fraction * 2f64.powi(exponent) * if negative { -1.0 } else { 1.0 };
-            prop_assert_eq!(cvt_rn_f16_f64(value), by_search(value, Mode::Rn));
-            prop_assert_eq!(cvt_rz_f16_f64(value), by_search(value, Mode::Rz));
-            prop_assert_eq!(cvt_rm_f16_f64(value), by_search(value, Mode::Rm));
-            prop_assert_eq!(cvt_rp_f16_f64(value), by_search(value, Mode::Rp));
+            prop_assert_eq!(half(value, Mode::Rn), by_search(value, Mode::Rn));
+            prop_assert_eq!(half(value, Mode::Rz), by_search(value, Mode::Rz));
+            prop_assert_eq!(half(value, Mode::Rm), by_search(value, Mode::Rm));
+            prop_assert_eq!(half(value, Mode::Rp), by_search(value, Mode::Rp));
         }
 
         #[test]
@@ -286,10 +238,10 @@ mod tests {
         fn directed_conversions_enclose(bits: u64, integer: i64) {
             let double = f64::from_bits(bits);
             prop_assume!(!double.is_nan());
-            let (down, up) = (cvt_rm_f32_f64(double), cvt_rp_f32_f64(double));
+            let (down, up) = (single(double, Mode::Rm), single(double, Mode::Rp));
             prop_assert!(f64::from(down) <= double && double <= f64::from(up));
             prop_assert!(down == up || down.next_up() == up);
-            prop_assert_eq!(cvt_rz_f32_f64(double), if double > 0.0 { down } else { up });
+            prop_assert_eq!(single(double, Mode::Rz), if double > 0.0 { down } else { up });
             let (down, up) = (cvt_rm_f64_s64(integer as u64), cvt_rp_f64_s64(integer as u64));
             prop_assert!(down as i128 <= i128::from(integer) && i128::from(integer) <= up as i128);
             prop_assert!(down == up || down.next_up() == up);
@@ -308,11 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn tensor_formats() {
-        assert_eq!(cvt_rna_tf32_f32(f32::from_bits(0x3f80_1000)), 0x3f80_2000);
-        assert_eq!(cvt_rn_tf32_f32(f32::from_bits(0x3f80_1000)), 0x3f80_0000);
-        assert_eq!(cvt_rz_tf32_f32(f32::from_bits(0x3f80_1fff)), 0x3f80_0000);
-        assert_eq!(cvt_rna_tf32_f32(f32::NAN), 0x7fff_ffff);
+    fn bytes() {
         assert_eq!(cvt_rn_satfinite_e4m3_f32(448.0), 0x7e);
         assert_eq!(cvt_rn_satfinite_e4m3_f32(1e9), 0x7e);
         assert_eq!(cvt_rn_satfinite_e4m3_f32(f32::NEG_INFINITY), 0xfe);
@@ -321,17 +269,10 @@ mod tests {
         assert_eq!(cvt_rn_satfinite_e5m2_f32(1e9), 0x7b);
         assert_eq!(cvt_rn_satfinite_e4m3_f32(2f32.powi(-9)), 1);
         for bits in 0..=255 {
-            let back = cvt_rn_satfinite_e4m3_f32(cvt_f32_f16(cvt_rn_f16_e4m3(bits)));
+            let back = cvt_rn_satfinite_e4m3_f32(half_to_f32(&F16, cvt_rn_f16_e4m3(bits)));
             assert_eq!(back, if bits & 0x7f == 0x7f { 0x7f } else { bits });
             let half = cvt_rn_f16_e5m2(bits);
             assert!(half == bits << 8 || half == 0x7fff && bits & 0x7f > 0x7c);
         }
-    }
-
-    #[test]
-    fn halves_to_each_other() {
-        assert_eq!(cvt_rn_bf16_f16(0x3c00), 0x3f80);
-        assert_eq!(cvt_rn_f16_bf16(0x3f80), 0x3c00);
-        assert_eq!(cvt_rn_f16_bf16(0x7f00), 0x7c00);
     }
 }

@@ -17,8 +17,6 @@ pub(super) enum Mode {
     Rm,
     /// Up.
     Rp,
-    /// To nearest, ties away from zero.
-    Rna,
 }
 
 /// A binary format.
@@ -50,14 +48,6 @@ pub(super) const BF16: Format = Format {
     limit: 0x7f80,
     infinities: true,
     nan: 0x7fff,
-};
-/// A binary32 with 10 bits of significand, without the bits that are zero.
-pub(super) const TF32: Format = Format {
-    mantissa: 10,
-    exponent: 8,
-    limit: 0x3fc00,
-    infinities: true,
-    nan: 0x3ffff,
 };
 /// IEEE binary32.
 pub(super) const F32: Format = Format {
@@ -185,7 +175,6 @@ impl Format {
             let (kept, rest) = split(exact.significand, drop as u32);
             let up = match mode {
                 Mode::Rn => rest == Ordering::Greater || rest == Ordering::Equal && kept & 1 == 1,
-                Mode::Rna => rest != Ordering::Less,
                 Mode::Rz => false,
                 Mode::Rm => exact.negative,
                 Mode::Rp => !exact.negative,
@@ -205,7 +194,7 @@ impl Format {
 
     fn overflow(&self, negative: bool, mode: Mode) -> u64 {
         let inward = match mode {
-            Mode::Rn | Mode::Rna => false,
+            Mode::Rn => false,
             Mode::Rz => true,
             Mode::Rm => !negative,
             Mode::Rp => negative,
@@ -267,23 +256,6 @@ impl Number {
             return Zero { negative: false };
         }
         Finite(Exact::new(negative, u128::from(magnitude), 0))
-    }
-
-    /// With the other sign.
-    pub(super) fn negated(self) -> Self {
-        match self {
-            Nan => Nan,
-            Infinity { negative } => Infinity {
-                negative: !negative,
-            },
-            Zero { negative } => Zero {
-                negative: !negative,
-            },
-            Finite(exact) => Finite(Exact {
-                negative: !exact.negative,
-                ..exact
-            }),
-        }
     }
 
     fn is_negative(self) -> bool {

@@ -15,7 +15,11 @@ type Ctx = *mut ThreadContext;
 #[derive(Debug)]
 struct Static;
 
-impl Code for Static {}
+impl Code for Static {
+    fn contains(&self, _: usize) -> bool {
+        false
+    }
+}
 
 /// Turns of each thread in the kernels that meet.
 const TURNS: u32 = 1000;

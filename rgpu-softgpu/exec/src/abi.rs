@@ -229,7 +229,11 @@ pub struct Kernel {
 }
 
 /// Owner of executable memory.
-pub trait Code: Send + Sync + std::fmt::Debug {}
+pub trait Code: Send + Sync + std::fmt::Debug {
+    /// Whether this is an address of an instruction compiled from PTX, at which a thread can be stopped for ever. A
+    /// signal handler asks: no locks, no allocation.
+    fn contains(&self, address: usize) -> bool;
+}
 
 /// Why a kernel stopped before its end. The number crosses from compiled code, so it is a plain `u32`
 /// there ([`Trap::code`], [`Trap::from_code`]).

@@ -12,7 +12,11 @@ use rgpu_softgpu_exec::output::Output;
 #[derive(Debug)]
 struct Static;
 
-impl Code for Static {}
+impl Code for Static {
+    fn contains(&self, _: usize) -> bool {
+        false
+    }
+}
 
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +64,11 @@ pub(crate) fn native_isa() -> Result<OwnedTargetIsa, Error> {
 }
 
 /// Machine code, unmapped when nothing refers to it any more.
-struct Mapped(Mutex<Option<JITModule>>);
+struct Mapped {
+    module: Mutex<Option<JITModule>>,
+    /// Where the functions lie.
+    functions: Box<[Range<usize>]>,
+}
 
 impl fmt::Debug for Mapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,11 +76,15 @@ impl fmt::Debug for Mapped {
     }
 }
 
-impl Code for Mapped {}
+impl Code for Mapped {
+    fn contains(&self, address: usize) -> bool {
+        self.functions.iter().any(|code| code.contains(&address))
+    }
+}
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        let module = self.0.get_mut().ok().and_then(Option::take);
+        let module = self.module.get_mut().ok().and_then(Option::take);
         if let Some(module) = module {
             // SAFETY: the entry point is valid only while this value lives (contract of `Kernel::code`), so
             // nothing runs in or points into this code any more.
@@ -138,6 +147,8 @@ struct Compilation<'a> {
     plan: &'a Plan,
     unit: Unit<'a>,
     jit: JITModule,
+    /// Bytes of the functions compiled so far.
+    sizes: Vec<(cranelift_module::FuncId, usize)>,
     kernel: &'a str,
     /// Where the kernel stops, if it is resumable.
     sites: Vec<Meet>,
@@ -171,6 +182,7 @@ impl<'a> Compilation<'a> {
             plan,
             unit,
             jit,
+            sizes: Vec::new(),
             kernel,
             sites: Vec::new(),
         };
@@ -265,6 +277,10 @@ impl<'a> Compilation<'a> {
         let id = self.unit.functions[&function.id];
         let defined = self.jit.define_function(id, context);
         defined.map_err(|error| self.failed(format!("{error:?}")))?;
+        let size = context
+            .compiled_code()
+            .map_or(0, |code| code.code_info().total_size);
+        self.sizes.push((id, size as usize));
         if let Some(text) = context.compiled_code().and_then(|code| code.vcode.as_ref()) {
             dump.asm(&function.name, text);
         }
@@ -316,6 +332,15 @@ impl<'a> Compilation<'a> {
         }
     }
 
+    /// Where the compiled functions lie.
+    fn functions(&self) -> Box<[Range<usize>]> {
+        let place = |&(id, size): &(cranelift_module::FuncId, usize)| {
+            let start = self.jit.get_finalized_function(id).addr();
+            start..start + size
+        };
+        self.sizes.iter().map(place).collect()
+    }
+
     fn finish(self) -> Result<Kernel, Error> {
         let within = |what: &str, bytes: u64| {
             let too_large = || Error::TooLarge {
@@ -340,7 +365,10 @@ impl<'a> Compilation<'a> {
         Ok(Kernel {
             name: self.kernel.to_owned(),
             entry,
-            code: Arc::new(Mapped(Mutex::new(Some(self.jit)))),
+            code: Arc::new(Mapped {
+                functions: self.functions(),
+                module: Mutex::new(Some(self.jit)),
+            }),
             static_shared,
             local_size,
             params_size,

@@ -12,7 +12,9 @@ mod stack;
 use std::collections::HashSet;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rgpu_proto::handle::{self, Id};
 use rgpu_softgpu_exec::exec::{CancelToken, DEFAULT_HEAP};
@@ -21,7 +23,7 @@ use crate::driver::{self, Driver, Gpu};
 use crate::memory;
 use crate::status::{Result, Status, require};
 use crate::stream::{self, Order};
-use crate::work::Work;
+use crate::work::{Work, spawn_quiet};
 
 pub(crate) use limits::Limits;
 pub(crate) use primary::Primary;
@@ -31,6 +33,8 @@ pub(crate) use stack::{alive, current, current_handle, in_callback, pop, push, s
 const FLAGS: u32 = 0xff;
 /// Scheduling bits of the flags, of which at most one may be set.
 const SCHEDULING: u32 = 7;
+/// How long the kernels of a destroyed context may go on. What they compute is freed with it, but they may print.
+const GRACE: Duration = Duration::from_secs(1);
 /// Version of the context API.
 pub(crate) const API_VERSION: u32 = 3020;
 
@@ -252,9 +256,39 @@ impl Context {
         }
     }
 
+    /// Stops the context's kernels if what this gives still lives after `grace`. From a thread of its own: the caller
+    /// may run a kernel itself while it waits for it.
+    fn stop_kernels_after(&self, grace: Duration) -> Option<Sender<()>> {
+        if self.order.all().iter().all(|ticket| ticket.is_done()) {
+            return None;
+        }
+        let (token, id) = (self.cancel_token(), self.id);
+        let (alive, ended) = channel();
+        let watch = move || {
+            if ended.recv_timeout(grace) == Err(RecvTimeoutError::Timeout) {
+                tracing::debug!(
+                    context = id,
+                    "the context is destroyed: its kernels are stopped"
+                );
+                token.cancel();
+            }
+        };
+        match spawn_quiet("rgpu-destroy", watch) {
+            Ok(_) => Some(alive),
+            Err(error) => {
+                tracing::error!(%error, "no thread to watch over the end of a context: its kernels are stopped");
+                self.cancel_token().cancel();
+                None
+            }
+        }
+    }
+
     /// Ends the context and frees all that it holds.
     fn tear_down(&self) {
-        self.drain();
+        {
+            let _stopper = self.stop_kernels_after(GRACE);
+            self.drain();
+        }
         self.alive.store(false, Ordering::Release);
         // What the runtime and libraries attached to the context; their destructors may call us.
         rgpu_driver_abi::storage::contexts().context_destroyed(self.handle());

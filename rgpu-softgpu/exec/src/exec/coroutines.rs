@@ -61,7 +61,7 @@ impl Coroutines {
         let Some(coroutine) = &mut self.running[index] else {
             return Ok(Step::Ended);
         };
-        match signals::resume(coroutine, self.guards[index].clone(), input) {
+        match signals::resume(coroutine, self.guards[index].clone(), grid, input) {
             CoroutineResult::Yield(Request::Fault(trap, address)) => Err((trap, address)),
             CoroutineResult::Yield(request) => Ok(Step::Asked(request)),
             CoroutineResult::Return(exit) => {
@@ -71,6 +71,7 @@ impl Coroutines {
                 match exit {
                     Exit::Done => Ok(Step::Ended),
                     Exit::Signal(signal) => Err(from_signal(&signal, grid.device.memory())),
+                    Exit::Stopped => Err((Trap::Cancelled, None)),
                 }
             }
         }

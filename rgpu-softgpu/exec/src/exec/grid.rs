@@ -7,18 +7,21 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::block::{Block, Pause};
 use super::fault::Fault;
 use super::stack::StackPool;
-use super::{CancelToken, Device, plain};
+use super::{CancelToken, Device, plain, signals};
 use crate::abi::{Entry, Kernel, Trap};
 use crate::output::LaunchOutput;
 
 /// Most blocks of a plain kernel that one thread takes at a time.
 const LARGEST_CHUNK: u64 = 256;
+/// Before a thread that would not stop is interrupted again.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// One launch, while it runs.
 #[derive(Debug)]
@@ -40,11 +43,14 @@ pub(crate) struct Grid {
     pub(crate) cancel: CancelToken,
     /// Stacks that a running block has.
     stacks_per_block: usize,
+    this: Weak<Self>,
     total: u64,
     /// First unclaimed block; may pass `total`.
     next: AtomicU64,
     parked_count: AtomicUsize,
     stop: AtomicBool,
+    /// Somebody sees to it that its threads end.
+    chased: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -58,8 +64,9 @@ struct State {
         reason = "a block is boxed once, and moves between lists and threads"
     )]
     spare: Vec<Box<Block>>,
-    /// Threads that work on the grid.
-    workers: usize,
+    /// Operating system threads that work on the grid, each as often as it has work of it. They take themselves off
+    /// before they end.
+    workers: Vec<libc::pthread_t>,
     /// Blocks that have started and are not finished.
     resident: usize,
     /// A parked block had the last turn: an unclaimed one has the next.
@@ -99,9 +106,27 @@ pub(crate) struct Plan {
     pub(crate) cancel: CancelToken,
 }
 
+impl State {
+    /// This thread works on the grid from now on.
+    fn enlist(&mut self) {
+        // SAFETY: always possible.
+        self.workers.push(unsafe { libc::pthread_self() });
+    }
+
+    /// It has done a piece of work.
+    fn leave(&mut self) {
+        // SAFETY: always possible.
+        let this = unsafe { libc::pthread_self() };
+        if let Some(index) = self.workers.iter().position(|&thread| thread == this) {
+            self.workers.swap_remove(index);
+        }
+    }
+}
+
 impl Grid {
-    pub(crate) fn new(plan: Plan, device: Arc<Device>, stacks: Arc<StackPool>) -> Self {
-        Self {
+    pub(crate) fn new(plan: Plan, device: Arc<Device>, stacks: Arc<StackPool>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             total: plan.grid.iter().map(|&count| u64::from(count)).product(),
             stacks_per_block: match plan.kernel.entry {
                 Entry::Turns(..) => 1,
@@ -125,9 +150,10 @@ impl Grid {
             next: AtomicU64::new(0),
             parked_count: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
+            chased: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
-        }
+        })
     }
 
     pub(crate) fn blocks(&self) -> u64 {
@@ -186,7 +212,7 @@ impl Grid {
             for (_, mut block) in parked {
                 block.abandon(self);
             }
-            return if state.workers == 0 {
+            return if state.workers.is_empty() {
                 Work::Done
             } else {
                 Work::Wait(None)
@@ -206,7 +232,7 @@ impl Grid {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if number < self.total {
                 state.resident += 1;
-                state.workers += 1;
+                state.enlist();
                 state.new_is_next = false;
                 return Work::Start(number, state.spare.pop());
             }
@@ -216,10 +242,10 @@ impl Grid {
         if let Some((_, block)) = due.and_then(|index| state.parked.remove(index)) {
             self.parked_count
                 .store(state.parked.len(), Ordering::Relaxed);
-            state.workers += 1;
+            state.enlist();
             return Work::Resume(block);
         }
-        if state.workers == 0 && state.parked.is_empty() && !self.has_unclaimed() {
+        if state.workers.is_empty() && state.parked.is_empty() && !self.has_unclaimed() {
             return Work::Done;
         }
         Work::Wait(state.parked.iter().map(|(due, _)| *due).min())
@@ -227,9 +253,9 @@ impl Grid {
 
     fn take_plain(&self, state: &mut State) -> Work {
         if self.has_unclaimed() {
-            state.workers += 1;
+            state.enlist();
             Work::Plain
-        } else if state.workers == 0 {
+        } else if state.workers.is_empty() {
             Work::Done
         } else {
             Work::Wait(None)
@@ -251,7 +277,7 @@ impl Grid {
             Work::Plain => {
                 let result = plain::run(self, smid, until);
                 let mut state = self.lock();
-                state.workers -= 1;
+                state.leave();
                 if let Err(fault) = result {
                     self.fail(&mut state, fault);
                 }
@@ -268,7 +294,7 @@ impl Grid {
         };
         let pause = block.run(self);
         let mut state = self.lock();
-        state.workers -= 1;
+        state.leave();
         match pause {
             Pause::Parked(due) => {
                 state.parked.push_back((due, block));
@@ -340,6 +366,47 @@ impl Grid {
     fn fail(&self, state: &mut State, fault: Fault) {
         state.fault.get_or_insert(fault);
         self.stop.store(true, Ordering::Relaxed);
+        if !state.workers.is_empty() {
+            self.chase();
+        }
+    }
+
+    /// Sees to it that the threads of a stopped grid end, even those in endless loops: from a thread of its own, because
+    /// the caller may be one that is waited for.
+    pub(crate) fn chase(&self) {
+        let Some(grid) = self.this.upgrade() else {
+            return;
+        };
+        if grid.chased.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let chase = move || {
+            signals::keep_off_this_thread();
+            grid.interrupt_workers();
+        };
+        let name = "rgpu-stop".to_owned();
+        if let Err(error) = std::thread::Builder::new().name(name).spawn(chase) {
+            tracing::error!(%error, "no thread to stop a kernel: it may never end");
+        }
+    }
+
+    /// Interrupts all that work on the grid until none is left. One that is in a library call, not in compiled code,
+    /// must be met again; the pause grows, since a call may take long.
+    fn interrupt_workers(&self) {
+        let mut pause = FIRST_PAUSE;
+        let mut state = self.lock();
+        while !state.workers.is_empty() {
+            for &thread in &state.workers {
+                // SAFETY: a thread takes itself off the list before it ends, for which it needs the lock we hold.
+                unsafe { signals::interrupt(thread) };
+            }
+            state = self
+                .changed
+                .wait_timeout(state, pause)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

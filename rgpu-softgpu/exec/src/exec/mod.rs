@@ -6,8 +6,8 @@
 //!   decides whose turn it is.
 //! - A thread that polls memory yields; a block that only polls gives its operating system thread to other blocks,
 //!   so whoever waits for a flag sees it in the end, whether another thread, block, kernel or the host sets it.
-//! - A fault ([`Fault`]) stops its grid: blocks that have not started never do, others stop when they next yield,
-//!   meet or end. A thread in an endless loop that does neither cannot be stopped.
+//! - A fault ([`Fault`]) stops its grid, as does cancelling it: blocks that have not started never do, others stop when
+//!   they next yield, meet or end. Threads in endless loops are interrupted by a signal (`signals`).
 
 mod barrier;
 mod block;
@@ -23,8 +23,8 @@ pub(crate) mod thread;
 mod turns;
 mod warp;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::abi::Kernel;
 use crate::memory::{DeviceMemory, Heap};
@@ -81,7 +81,14 @@ impl Device {
 
 /// Cancels launches. Clones share one state.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Cancel>);
+
+#[derive(Debug, Default)]
+struct Cancel {
+    cancelled: AtomicBool,
+    /// What runs with this token.
+    grids: Mutex<Vec<Weak<Grid>>>,
+}
 
 impl CancelToken {
     /// A token of its own.
@@ -89,14 +96,30 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Stops every launch with this token, now and later.
+    /// Stops every launch with this token, now and later. Does not wait for it.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancelled.store(true, Ordering::Relaxed);
+        let grids = std::mem::take(&mut *self.grids());
+        grids
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|grid| grid.chase());
+    }
+
+    /// Has `grid` end too when this is cancelled.
+    fn watch(&self, grid: &Arc<Grid>) {
+        let mut grids = self.grids();
+        grids.retain(|grid| grid.strong_count() > 0);
+        grids.push(Arc::downgrade(grid));
+    }
+
+    fn grids(&self) -> MutexGuard<'_, Vec<Weak<Grid>>> {
+        self.0.grids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether [`Self::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.cancelled.load(Ordering::Relaxed)
     }
 }
 

@@ -54,12 +54,13 @@ fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(),
         Exit::Done
     });
     let result = loop {
-        match signals::resume(&mut coroutine, guard.clone(), 0) {
+        match signals::resume(&mut coroutine, guard.clone(), grid, 0) {
             CoroutineResult::Return(Exit::Done) => break Ok(()),
             CoroutineResult::Return(Exit::Signal(signal)) => {
                 let (trap, address) = from_signal(&signal, grid.device.memory());
                 break Err(fault(trap, address));
             }
+            CoroutineResult::Return(Exit::Stopped) => break Err(fault(Trap::Cancelled, None)),
             CoroutineResult::Yield(_) if grid.stopped() => break Ok(()),
             CoroutineResult::Yield(Request::Yield) => {}
             CoroutineResult::Yield(Request::Sleep(nanoseconds)) => {

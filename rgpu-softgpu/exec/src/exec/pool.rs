@@ -126,11 +126,12 @@ impl Pool {
     }
 
     fn run(&self, launch: &Launch<'_>, workspace: u64) -> Result<(), LaunchError> {
-        let grid = Arc::new(Grid::new(
+        let grid = Grid::new(
             self.plan(launch, workspace)?,
             self.device.clone(),
             self.stacks.clone(),
-        ));
+        );
+        launch.cancel.watch(&grid);
         signals::prepare_thread();
         if grid.blocks() == 1 || self.workers.is_empty() {
             return Ok(grid.drive(0)?);

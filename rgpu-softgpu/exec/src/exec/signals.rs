@@ -1,8 +1,9 @@
-//! Faults of compiled code become faults of its thread.
+//! Faults of compiled code become faults of its thread, and a thread that never ends can be stopped.
 //!
 //! While a device thread runs, its operating system thread says so in [`RUNNING`]. The signal handler then makes
 //! the coroutine return with what happened; a signal that comes from anywhere else goes to whoever handled it
-//! before us.
+//! before us. [`interrupt`] sends [`STOP`], which makes the coroutine return if its grid is stopped and the thread is
+//! in compiled code; anywhere else it does nothing, and has to be sent again.
 
 use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
@@ -12,6 +13,7 @@ use std::sync::Once;
 use corosensei::CoroutineResult;
 use corosensei::trap::{CoroutineTrapHandler, TrapHandlerRegs};
 
+use super::Grid;
 use super::thread::{DeviceCoroutine, Exit, Request};
 
 /// What the machine said of a fault.
@@ -30,6 +32,7 @@ pub(crate) struct SignalFault {
 struct Running {
     handler: CoroutineTrapHandler<Exit>,
     guard: Range<usize>,
+    grid: *const Grid,
 }
 
 thread_local! {
@@ -37,10 +40,19 @@ thread_local! {
     static SIGNAL_STACK: RefCell<Option<SignalStack>> = const { RefCell::new(None) };
 }
 
-const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL];
+/// Stops a device thread. By default it does nothing, so that one too many harms nobody (docs/adr/0016).
+const STOP: libc::c_int = libc::SIGURG;
+
+const SIGNALS: [libc::c_int; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    STOP,
+];
 
 /// Who handled the signals before us, in the order of [`SIGNALS`].
-static mut PREVIOUS: [MaybeUninit<libc::sigaction>; 4] = [MaybeUninit::uninit(); 4];
+static mut PREVIOUS: [MaybeUninit<libc::sigaction>; 5] = [MaybeUninit::uninit(); 5];
 
 /// Makes this operating system thread fit to run device threads.
 pub(crate) fn prepare_thread() {
@@ -48,14 +60,14 @@ pub(crate) fn prepare_thread() {
     INSTALL.call_once(install);
     SIGNAL_STACK.with_borrow_mut(|stack| {
         if stack.is_none() {
-            allow_faults();
+            allow_signals();
             *stack = Some(SignalStack::new());
         }
     });
 }
 
 /// Keeps the program's signals away from this operating system thread, which is none of the program's: its handlers
-/// expect their own threads, and a device thread's stack is small. Faults still come.
+/// expect their own threads, and a device thread's stack is small. Faults and [`STOP`] still come.
 pub fn keep_off_this_thread() {
     let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `sigfillset` initialises the set; the rest only reads it.
@@ -72,11 +84,13 @@ pub fn keep_off_this_thread() {
 pub(crate) fn resume(
     coroutine: &mut DeviceCoroutine,
     guard: Range<usize>,
+    grid: &Grid,
     input: u64,
 ) -> CoroutineResult<Request, Exit> {
     let running = Running {
         handler: coroutine.trap_handler(),
         guard,
+        grid,
     };
     // SAFETY: the reference is taken out again before `running` dies, below or in the handler; only this operating
     // system thread reads it.
@@ -87,8 +101,17 @@ pub(crate) fn resume(
     result
 }
 
-/// A fault while its signal is blocked would end the process.
-fn allow_faults() {
+/// Sends [`STOP`] to an operating system thread.
+///
+/// # Safety
+/// The thread has not ended.
+pub(crate) unsafe fn interrupt(thread: libc::pthread_t) {
+    // SAFETY: by contract.
+    unsafe { libc::pthread_kill(thread, STOP) };
+}
+
+/// A fault while its signal is blocked would end the process; without [`STOP`] an endless kernel could not be ended.
+fn allow_signals() {
     let mut faults = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `sigemptyset` initialises the set; the rest only reads it.
     unsafe {
@@ -108,6 +131,10 @@ fn install() {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_signal as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            if signal == STOP {
+                // It may come while a library call waits in the operating system.
+                action.sa_flags |= libc::SA_RESTART;
+            }
             libc::sigemptyset(&mut action.sa_mask);
             let previous = (&raw mut PREVIOUS).cast::<libc::sigaction>().add(index);
             libc::sigaction(signal, std::ptr::null(), previous);
@@ -132,13 +159,18 @@ unsafe extern "C" fn on_signal(
 ) {
     // SAFETY: with SA_SIGINFO the third argument is the interrupted context.
     let registers = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    if signal == STOP {
+        // SAFETY: the arguments are passed on as they came.
+        unsafe { on_stop(registers, info, context) };
+        return;
+    }
     if let Some(running) = RUNNING.get()
         && running
             .handler
             .stack_ptr_in_bounds(stack_pointer(registers))
     {
         RUNNING.set(None);
-        // SAFETY: with SA_SIGINFO the second argument is valid; `si_addr` is set for these four signals.
+        // SAFETY: with SA_SIGINFO the second argument is valid; `si_addr` is set for the signals of faults.
         let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().expose_provenance()) };
         // A general protection fault comes without an address.
         let address = (code != libc::SI_KERNEL).then_some(address);
@@ -164,6 +196,35 @@ unsafe extern "C" fn on_signal(
     unsafe { pass_on(signal, info, context) };
 }
 
+/// Ends the device thread that runs here, if its grid is stopped and the signal found it in compiled code, where it
+/// holds nothing that others need.
+///
+/// # Safety
+/// The arguments of a signal handler; `registers` are those of `context`.
+unsafe fn on_stop(
+    registers: &mut libc::ucontext_t,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    if let Some(running) = RUNNING.get()
+        && running
+            .handler
+            .stack_ptr_in_bounds(stack_pointer(registers))
+    {
+        // SAFETY: the grid outlives the coroutine's turn, which has not ended.
+        let grid = unsafe { &*running.grid };
+        if grid.stopped() && grid.kernel.code.contains(program_counter(registers)) {
+            RUNNING.set(None);
+            // SAFETY: as for faults; compiled code can be left at any instruction, since nobody goes on with it.
+            let new = unsafe { running.handler.setup_trap_handler(|| Exit::Stopped) };
+            set_registers(registers, &new);
+            return;
+        }
+    }
+    // SAFETY: as they came. It may be the program's own signal.
+    unsafe { pass_on(STOP, info, context) };
+}
+
 /// Hands a signal to whoever handled it before us.
 ///
 /// # Safety
@@ -178,6 +239,7 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             .read()
     };
     match previous.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN if signal == STOP => {}
         libc::SIG_DFL | libc::SIG_IGN => {
             // The instruction runs again when we return, and faults with the default effect. Signals that were
             // sent do not come again, so they are raised.

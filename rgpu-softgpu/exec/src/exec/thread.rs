@@ -37,6 +37,8 @@ pub(crate) enum Request {
 pub(crate) enum Exit {
     Done,
     Signal(SignalFault),
+    /// Its grid is stopped, and it was still in compiled code.
+    Stopped,
 }
 
 /// A device thread with its stack. Resumed with the answer to its last request.

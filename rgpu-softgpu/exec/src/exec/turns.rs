@@ -117,7 +117,7 @@ impl TurnThreads {
         let Some(coroutine) = &mut self.coroutine else {
             return Ok(SITE_EXITED);
         };
-        match signals::resume(coroutine, self.guard.clone(), input) {
+        match signals::resume(coroutine, self.guard.clone(), grid, input) {
             CoroutineResult::Yield(Request::Stopped(site)) => Ok(site),
             CoroutineResult::Yield(Request::Fault(trap, address)) => Err(self.stop(trap, address)),
             CoroutineResult::Yield(request) => {
@@ -132,6 +132,7 @@ impl TurnThreads {
             CoroutineResult::Return(exit) => {
                 let (trap, address) = match exit {
                     Exit::Signal(signal) => from_signal(&signal, grid.device.memory()),
+                    Exit::Stopped => (Trap::Cancelled, None),
                     Exit::Done => (Trap::IllegalInstruction, None),
                 };
                 if let Some(ended) = self.coroutine.take() {

@@ -34,7 +34,11 @@ fn pool(threads: u32) -> Pool {
 #[derive(Debug)]
 struct Static;
 
-impl Code for Static {}
+impl Code for Static {
+    fn contains(&self, _: usize) -> bool {
+        false
+    }
+}
 
 fn kernel(entry: KernelFn, threads_meet: bool) -> Kernel {
     Kernel {

@@ -86,6 +86,7 @@ fn time(
             Entry::Thread(entry)
         },
         code: Arc::new(Static),
+        assumed: Vec::new(),
         static_shared: 0,
         local_size: 0,
         params_size: 0,

@@ -11,6 +11,10 @@ use std::ffi::c_void;
 pub const DEVICE_WINDOW_BASE: u64 = 0x2000_0000_0000;
 /// Length of the device window in bytes.
 pub const DEVICE_WINDOW_SIZE: u64 = 1 << 40;
+/// Bytes on both sides of the device window that are never accessible, where compiled code may reach without a check.
+pub const WINDOW_GUARD: u64 = 1 << 40;
+/// The same around a block's shared memory: a 32-bit number and 16 MiB.
+pub const SHARED_GUARD: u64 = (1 << 31) + (1 << 24);
 /// Generic address of byte 0 of a block's shared memory.
 pub const SHARED_WINDOW_BASE: u64 = 0x1000_0000_0000;
 /// Generic address of byte 0 of a thread's local memory.
@@ -220,12 +224,39 @@ pub struct Kernel {
     pub entry: Entry,
     /// Keeps the machine code mapped.
     pub code: std::sync::Arc<dyn Code>,
+    /// What the code takes for granted of its parameters.
+    pub assumed: Vec<Assumed>,
     /// Bytes of static shared memory.
     pub static_shared: u32,
     /// Bytes of local memory per thread.
     pub local_size: u32,
     /// Bytes of parameters.
     pub params_size: u32,
+}
+
+/// A parameter that points into the device window. An access through it may go astray, but no further than
+/// [`WINDOW_GUARD`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assumed {
+    /// Where its 8 bytes lie in the parameter buffer.
+    pub offset: u32,
+    /// What it must be a multiple of, a power of two.
+    pub align: u32,
+}
+
+impl Kernel {
+    /// Whether the code may run with these parameters.
+    pub fn accepts(&self, params: &[u8]) -> bool {
+        let window = DEVICE_WINDOW_BASE..DEVICE_WINDOW_BASE + DEVICE_WINDOW_SIZE;
+        self.assumed.iter().all(|assumed| {
+            let at = assumed.offset as usize;
+            let bytes = params.get(at..).and_then(|rest| rest.first_chunk::<8>());
+            bytes.is_some_and(|bytes| {
+                let pointer = u64::from_le_bytes(*bytes);
+                window.contains(&pointer) && pointer.is_multiple_of(u64::from(assumed.align))
+            })
+        })
+    }
 }
 
 /// Owner of executable memory.

@@ -82,6 +82,7 @@ fn only_faults_of_kernels_are_ours() {
                 Entry::Thread(wild)
             },
             code: Arc::new(Static),
+            assumed: Vec::new(),
             static_shared: 0,
             local_size: 0,
             params_size: 8,

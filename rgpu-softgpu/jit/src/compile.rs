@@ -15,13 +15,14 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{DataDescription, DataId, Linkage, Module as _, default_libcall_names};
 use rgpu_ptx::Module;
 use rgpu_ptx::ast::{FuncId, Function};
-use rgpu_softgpu_exec::abi::{Code, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
+use rgpu_softgpu_exec::abi::{Assumed, Code, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
 use rgpu_softgpu_exec::libcalls::LIBCALLS;
 
 use crate::dump::Dump;
 use crate::emit::call::{TABLE_ENTRY, signature, signature_id, table_position};
 use crate::emit::{Unit, body};
 use crate::error::{Error, Refusal, refused_at};
+use crate::passes::bounds::Trust;
 use crate::passes::{self, Plan};
 use crate::trampoline;
 
@@ -99,6 +100,7 @@ pub(crate) fn kernel(
     addresses: &[Option<u64>],
     isa: &OwnedTargetIsa,
     id: FuncId,
+    trust: Trust,
 ) -> Result<Kernel, Error> {
     let name = &module.functions[id.index()].name;
     let mut dump = Dump::new(name);
@@ -111,7 +113,7 @@ pub(crate) fn kernel(
     refuse_clusters(module, &module.functions[id.index()])?;
     // The code generator asserts what it expects. A module that defies it must not end the process.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
-        let plan = passes::run(module, id, &mut dump)?;
+        let plan = passes::run(module, id, trust, &mut dump)?;
         Compilation::new(module, addresses, isa, &plan)?.run(&mut dump)
     }));
     compiled.unwrap_or_else(|panic| {
@@ -341,6 +343,15 @@ impl<'a> Compilation<'a> {
         self.sizes.iter().map(place).collect()
     }
 
+    fn assumed(&self) -> Vec<Assumed> {
+        let assumed = &self.plan.bounds.assumed;
+        let assumed = assumed.iter().map(|(offset, align)| Assumed {
+            offset: *offset,
+            align: *align,
+        });
+        assumed.collect()
+    }
+
     fn finish(self) -> Result<Kernel, Error> {
         let within = |what: &str, bytes: u64| {
             let too_large = || Error::TooLarge {
@@ -362,6 +373,7 @@ impl<'a> Compilation<'a> {
             .jit
             .get_finalized_function(self.unit.functions[&first.id]);
         let entry = self.entry(address);
+        let assumed = self.assumed();
         Ok(Kernel {
             name: self.kernel.to_owned(),
             entry,
@@ -369,6 +381,7 @@ impl<'a> Compilation<'a> {
                 functions: self.functions(),
                 module: Mutex::new(Some(self.jit)),
             }),
+            assumed,
             static_shared,
             local_size,
             params_size,

@@ -12,6 +12,7 @@ use rgpu_softgpu_exec::abi::Kernel;
 use crate::compile;
 use crate::error::Error;
 use crate::globals::{self, Global, ModuleMemory};
+use crate::passes::bounds::Trust;
 
 /// A parameter of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub struct Program {
     addresses: Vec<Option<u64>>,
     isa: OwnedTargetIsa,
     kernels: Vec<KernelInfo>,
-    compiled: Mutex<HashMap<String, Arc<Slot>>>,
+    compiled: Mutex<HashMap<(String, Trust), Arc<Slot>>>,
 }
 
 impl std::fmt::Debug for Program {
@@ -135,8 +136,27 @@ impl Program {
             })
     }
 
-    /// The code of a kernel, compiled at the first call. Kernels compile independently of each other.
+    /// The code of a kernel, compiled at the first call. Kernels compile independently of each other. It may take for
+    /// granted what [`Kernel::accepts`] says.
     pub fn compile(&self, name: &str) -> Result<Arc<Kernel>, Arc<Error>> {
+        self.compile_with(name, Trust::Parameters)
+    }
+
+    /// The code of a kernel that is right for these parameters.
+    pub fn compile_for(&self, name: &str, params: &[u8]) -> Result<Arc<Kernel>, Arc<Error>> {
+        let kernel = self.compile(name)?;
+        if kernel.accepts(params) {
+            return Ok(kernel);
+        }
+        self.compile_checked(name)
+    }
+
+    /// The code of a kernel that takes nothing for granted.
+    pub fn compile_checked(&self, name: &str) -> Result<Arc<Kernel>, Arc<Error>> {
+        self.compile_with(name, Trust::Nothing)
+    }
+
+    fn compile_with(&self, name: &str, trust: Trust) -> Result<Arc<Kernel>, Arc<Error>> {
         let missing = || Arc::new(Error::NoSuchKernel(name.to_owned()));
         let id = self.module.function_id(name).ok_or_else(missing)?;
         if self.module.functions[id.index()].kind != FunctionKind::Entry {
@@ -144,10 +164,10 @@ impl Program {
         }
         let slot = {
             let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(compiled.entry(name.to_owned()).or_default())
+            Arc::clone(compiled.entry((name.to_owned(), trust)).or_default())
         };
         let result = slot.get_or_init(|| {
-            compile::kernel(&self.module, &self.addresses, &self.isa, id)
+            compile::kernel(&self.module, &self.addresses, &self.isa, id, trust)
                 .map(Arc::new)
                 .map_err(Arc::new)
         });

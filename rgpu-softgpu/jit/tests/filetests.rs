@@ -39,17 +39,23 @@ fn every_file() {
         let text = std::fs::read_to_string(&path).unwrap();
         let script = script::parse(&text);
         assert!(!script.is_empty(), "{name} runs nothing");
-        let program = match Program::load(&text, &TestDevice::get()) {
-            Ok(program) => program,
-            Err(error) => {
-                failures.push(format!("{name}: {error}"));
-                continue;
-            }
-        };
-        for run in script {
-            runs += 1;
-            for failure in perform(&program, &run) {
-                failures.push(format!("{name}, line {}: {failure}", run.line));
+        // With and without trust in the parameters, since accesses are compiled in two ways.
+        for trusting in [true, false] {
+            let program = match Program::load(&text, &TestDevice::get()) {
+                Ok(program) => program,
+                Err(error) => {
+                    failures.push(format!("{name}: {error}"));
+                    continue;
+                }
+            };
+            for run in &script {
+                runs += 1;
+                for failure in perform(&program, run, trusting) {
+                    let line = run.line;
+                    failures.push(format!(
+                        "{name}, line {line}: {failure} (trusting: {trusting})"
+                    ));
+                }
             }
         }
     }
@@ -58,7 +64,7 @@ fn every_file() {
 }
 
 /// Performs one run; gives what is wrong.
-fn perform(program: &Program, run: &Run) -> Vec<String> {
+fn perform(program: &Program, run: &Run, trusting: bool) -> Vec<String> {
     let kernel = run
         .kernel
         .clone()
@@ -73,10 +79,10 @@ fn perform(program: &Program, run: &Run) -> Vec<String> {
         (None, Err(error)) => return vec![error.to_string()],
         (None, Ok(_)) => {}
     }
-    launch(program, &kernel, run)
+    launch(program, &kernel, run, trusting)
 }
 
-fn launch(program: &Program, kernel: &str, run: &Run) -> Vec<String> {
+fn launch(program: &Program, kernel: &str, run: &Run, trusting: bool) -> Vec<String> {
     let device = TestDevice::get();
     let mut buffers = Vec::new();
     let mut params = vec![0; program.kernel(kernel).unwrap().params_size as usize];
@@ -98,7 +104,7 @@ fn launch(program: &Program, kernel: &str, run: &Run) -> Vec<String> {
         let start = place.offset as usize;
         params[start..start + bytes.len()].copy_from_slice(&bytes);
     }
-    let (result, printed) = device.launch(program, kernel, &run.shape, &params);
+    let (result, printed) = device.launch(program, kernel, &run.shape, &params, trusting);
     let mut failures = Vec::new();
     match (&run.trap, result) {
         (None, Ok(())) => {}

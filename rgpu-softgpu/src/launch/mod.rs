@@ -83,6 +83,7 @@ pub(crate) fn launch(
         engine.grow_stacks((stack * HOST_STACK).max(DEFAULT_STACK as u64) as usize);
     }
     let arguments = arguments.gather(signature)?;
+    let code = function.code_for(&arguments)?;
     let cancel = stream.context().cancel_token();
     let workspace = shape
         .cooperative

@@ -204,6 +204,11 @@ impl Function {
         self.module.compile(self.signature.name())
     }
 
+    /// The code that is right for these parameters.
+    pub(crate) fn code_for(&self, params: &[u8]) -> Result<Arc<abi::Kernel>> {
+        self.module.compile_for(self.signature.name(), params)
+    }
+
     /// Most dynamic shared memory that a launch may ask for.
     pub(crate) fn max_dynamic_shared(&self, code: &abi::Kernel) -> u32 {
         let set = self.settings.max_dynamic_shared.load(Ordering::Relaxed);

@@ -143,11 +143,16 @@ impl Module {
 
     /// Compiled code of a kernel.
     pub(super) fn compile(&self, name: &str) -> Result<Arc<abi::Kernel>> {
-        self.program.compile(name).map_err(|error| {
-            let refusal = refusal(&error);
-            tracing::error!(kernel = name, "cannot be compiled: {}", refusal.message);
-            refusal.status
-        })
+        self.program
+            .compile(name)
+            .map_err(|error| report(name, &error))
+    }
+
+    /// The same, right for these parameters.
+    pub(super) fn compile_for(&self, name: &str, params: &[u8]) -> Result<Arc<abi::Kernel>> {
+        self.program
+            .compile_for(name, params)
+            .map_err(|error| report(name, &error))
     }
 
     /// The handle of a kernel's function, always the same. `settings` are its own unless it is shared.
@@ -200,4 +205,11 @@ fn free(driver: &Driver, variables: &[u64]) {
             tracing::error!(base, code = status.0, "a variable could not be freed");
         }
     }
+}
+
+/// Says why a kernel cannot be compiled.
+fn report(kernel: &str, error: &Error) -> Status {
+    let refusal = refusal(error);
+    tracing::error!(kernel, "cannot be compiled: {}", refusal.message);
+    refusal.status
 }

@@ -5,6 +5,7 @@
 //! go on on another operating system thread: no suspended frame refers to the one it ran on.
 
 use std::cell::UnsafeCell;
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::Grid;
@@ -12,6 +13,7 @@ use super::barrier::{BARRIERS, BarrierOp, Barriers, Seat, Seats};
 use super::buffer::Buffer;
 use super::coroutines::{Coroutines, Step};
 use super::fault::Fault;
+use super::shared::SharedMemory;
 use super::thread::{Request, Thread};
 use super::turns::{Stop, TurnThreads};
 use super::warp::{Warp, lanes};
@@ -53,7 +55,7 @@ pub(crate) struct Block {
     // Before what its code uses.
     runner: Runner,
     threads: Box<[UnsafeCell<Thread>]>,
-    _shared: Buffer,
+    shared: Option<SharedMemory>,
     _local: Buffer,
 }
 
@@ -79,9 +81,9 @@ impl std::fmt::Debug for Block {
 
 impl Block {
     /// A block of `grid`, to be started with [`Self::start`].
-    pub(crate) fn new(grid: &Grid, smid: u32) -> Self {
+    pub(crate) fn new(grid: &Grid, smid: u32) -> io::Result<Self> {
         let count = grid.block_threads;
-        let shared = Buffer::new(grid.shared_size as usize);
+        let shared = grid.shared_memory.take(grid.shared_size)?;
         let stride = (grid.kernel.local_size as usize).next_multiple_of(16);
         let local = Buffer::new(stride * count as usize);
         let threads = (0..count as usize).map(|index| {
@@ -99,7 +101,7 @@ impl Block {
                 Runner::Coroutines(Coroutines::new(*entry, count as usize))
             }
         };
-        Self {
+        Ok(Self {
             ctaid: [0; 3],
             warps: Vec::new(),
             barriers: Barriers::new(count),
@@ -108,9 +110,9 @@ impl Block {
             spinning_since: None,
             runner,
             threads,
-            _shared: shared,
+            shared: Some(shared),
             _local: local,
-        }
+        })
     }
 
     /// Makes this the block at `ctaid`, at its beginning.
@@ -150,7 +152,7 @@ impl Block {
                 }
             };
             if self.live == 0 {
-                self.return_stacks(grid);
+                self.give_back(grid);
                 return Pause::Finished;
             }
             let now = Instant::now();
@@ -480,7 +482,7 @@ impl Block {
     /// Drops all threads where they are.
     pub(crate) fn abandon(&mut self, grid: &Grid) {
         self.stop_threads();
-        self.return_stacks(grid);
+        self.give_back(grid);
     }
 
     fn stop_threads(&mut self) {
@@ -490,10 +492,13 @@ impl Block {
         self.live = 0;
     }
 
-    /// Keeps the stacks while the grid has blocks to start, else gives them back.
-    fn return_stacks(&mut self, grid: &Grid) {
+    /// Keeps stacks and shared memory while the grid has blocks to start, else gives them back.
+    fn give_back(&mut self, grid: &Grid) {
         if !grid.stopped() && grid.has_unclaimed() {
             return;
+        }
+        if let Some(shared) = self.shared.take() {
+            grid.shared_memory.give(shared);
         }
         match &mut self.runner {
             Runner::Turns(turns) => turns.release(grid),

@@ -1,9 +1,9 @@
-//! Uninitialised memory for kernels: shared and local.
+//! Uninitialised memory for kernels: local memory, and frames.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
-/// What hardware guarantees at most for the base of shared memory.
-const ALIGN: usize = 1024;
+/// A cache line.
+const ALIGN: usize = 64;
 /// Vector loads of the last elements stay inside.
 const SLACK: usize = 64;
 

@@ -12,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use super::block::{Block, Pause};
 use super::fault::Fault;
+use super::shared::SharedPool;
 use super::stack::StackPool;
 use super::{CancelToken, Device, plain, signals};
 use crate::abi::{Entry, Kernel, Trap};
 use crate::output::LaunchOutput;
 
+/// A running block of a resumable kernel counts as so many stacks: it has one, and some gigabytes of addresses.
+const STACKS_OF_RESUMABLE: usize = 8;
 /// Most blocks of a plain kernel that one thread takes at a time.
 const LARGEST_CHUNK: u64 = 256;
 /// Before a thread that would not stop is interrupted again.
@@ -39,6 +42,7 @@ pub(crate) struct Grid {
     pub(crate) workspace: u64,
     pub(crate) device: Arc<Device>,
     pub(crate) stacks: Arc<StackPool>,
+    pub(crate) shared_memory: Arc<SharedPool>,
     pub(crate) output: LaunchOutput,
     pub(crate) cancel: CancelToken,
     /// Stacks that a running block has.
@@ -124,12 +128,17 @@ impl State {
 }
 
 impl Grid {
-    pub(crate) fn new(plan: Plan, device: Arc<Device>, stacks: Arc<StackPool>) -> Arc<Self> {
+    pub(crate) fn new(
+        plan: Plan,
+        device: Arc<Device>,
+        stacks: Arc<StackPool>,
+        shared_memory: Arc<SharedPool>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             total: plan.grid.iter().map(|&count| u64::from(count)).product(),
             stacks_per_block: match plan.kernel.entry {
-                Entry::Turns(..) => 1,
+                Entry::Turns(..) => STACKS_OF_RESUMABLE,
                 _ => plan.block_threads as usize,
             },
             kernel: plan.kernel,
@@ -145,6 +154,7 @@ impl Grid {
             workspace: plan.workspace,
             device,
             stacks,
+            shared_memory,
             output: LaunchOutput::default(),
             cancel: plan.cancel,
             next: AtomicU64::new(0),
@@ -285,9 +295,23 @@ impl Grid {
                 return;
             }
             Work::Start(number, spare) => {
-                let mut block = spare.unwrap_or_else(|| Box::new(Block::new(self, smid)));
-                block.start(self.ctaid(number));
-                block
+                let block = spare.map_or_else(|| Block::new(self, smid).map(Box::new), Ok);
+                match block {
+                    Ok(mut block) => {
+                        block.start(self.ctaid(number));
+                        block
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "no memory for a block");
+                        let fault = self.fault(Trap::StackOverflow, self.ctaid(number));
+                        let mut state = self.lock();
+                        state.leave();
+                        self.retire(&mut state, 1);
+                        self.fail(&mut state, fault);
+                        self.changed.notify_all();
+                        return;
+                    }
+                }
             }
             Work::Resume(block) => block,
             Work::Wait(_) | Work::Done => return,
@@ -342,17 +366,18 @@ impl Grid {
         self.output.finish(self.device.output());
         match fault {
             Some(fault) => Err(fault),
-            None if self.cancel.is_cancelled() => Err(self.cancelled()),
+            None if self.cancel.is_cancelled() => Err(self.fault(Trap::Cancelled, [0; 3])),
             None => Ok(()),
         }
     }
 
-    fn cancelled(&self) -> Fault {
+    /// A fault of the first thread of a block.
+    pub(crate) fn fault(&self, trap: Trap, block: [u32; 3]) -> Fault {
         let kernel = self.kernel.name.clone();
         Fault {
-            trap: Trap::Cancelled,
+            trap,
             kernel,
-            block: [0; 3],
+            block,
             thread: [0; 3],
             address: None,
         }

@@ -17,6 +17,7 @@ mod fault;
 mod grid;
 mod plain;
 mod pool;
+mod shared;
 mod signals;
 mod stack;
 pub(crate) mod thread;

@@ -13,12 +13,21 @@ use crate::abi::{Entry, KernelFn, Trap};
 
 /// Runs blocks of `grid` until there are none left to start, or `until` has passed.
 pub(crate) fn run(grid: &Grid, smid: u32, until: Option<Instant>) -> Result<(), Fault> {
-    let shared = Buffer::new(grid.shared_size as usize);
+    let shared = grid.shared_memory.take(grid.shared_size).map_err(|error| {
+        tracing::error!(%error, "no shared memory to run a kernel with");
+        grid.fault(Trap::StackOverflow, [0; 3])
+    })?;
     let local = Buffer::new(grid.kernel.local_size as usize);
     let mut thread = Thread::new(grid, smid);
     thread.context.shared = shared.pointer();
     thread.context.local = local.pointer();
     let thread = &raw mut thread;
+    let result = run_chunks(grid, thread, until);
+    grid.shared_memory.give(shared);
+    result
+}
+
+fn run_chunks(grid: &Grid, thread: *mut Thread, until: Option<Instant>) -> Result<(), Fault> {
     while let Some(blocks) = grid.claim_chunk() {
         run_chunk(grid, thread, blocks)?;
         if until.is_some_and(|until| Instant::now() > until) {

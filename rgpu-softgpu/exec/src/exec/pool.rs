@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::grid::{Grid, Plan, Work};
+use super::shared::SharedPool;
 use super::stack::{DEFAULT_STACK, StackPool};
 use super::{Device, Launch, LaunchError, MOST_BLOCK_THREADS, signals};
 
@@ -44,6 +45,7 @@ impl Options {
 pub struct Pool {
     device: Arc<Device>,
     stacks: Arc<StackPool>,
+    shared_memory: Arc<SharedPool>,
     shared: Arc<Shared>,
     threads: u32,
     launches: AtomicU32,
@@ -78,6 +80,7 @@ impl Pool {
         let mut pool = Self {
             device,
             stacks: Arc::new(StackPool::new(options.stack, threads)),
+            shared_memory: Arc::default(),
             shared: Arc::default(),
             threads,
             launches: AtomicU32::new(1),
@@ -130,6 +133,7 @@ impl Pool {
             self.plan(launch, workspace)?,
             self.device.clone(),
             self.stacks.clone(),
+            self.shared_memory.clone(),
         );
         launch.cancel.watch(&grid);
         signals::prepare_thread();

@@ -2,12 +2,14 @@
 //!
 //! The *window* is what programs see: reserved and never accessible, so that a host access to a device pointer
 //! faults. Each device has a *view*, which is as long and holds the bytes: what is mapped there is what its kernels
-//! may touch. Memory that several devices may touch is mapped in several views.
+//! may touch. Memory that several devices may touch is mapped in several views. Guards on
+//! both sides of a view are never accessible.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::PAGE;
+use crate::abi::WINDOW_GUARD;
 
 /// What may be done with a mapped range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +52,10 @@ struct View {
 impl View {
     fn reserve(size: u64) -> io::Result<Self> {
         // One unit more, so that device and host addresses are aligned alike and large pages fit.
-        let length = size + super::UNIT;
+        let length = size + super::UNIT + 2 * WINDOW_GUARD;
         let mapped = map(0, length, libc::PROT_NONE, RESERVE, None)?;
         Ok(Self {
-            start: mapped.next_multiple_of(super::UNIT),
+            start: (mapped + WINDOW_GUARD).next_multiple_of(super::UNIT),
             mapped: (mapped, length),
         })
     }
@@ -116,10 +118,10 @@ impl Window {
         std::ptr::with_exposed_provenance_mut(address.wrapping_add(self.delta(view)) as usize)
     }
 
-    /// The device address of a host address inside a view.
+    /// The device address of a host address inside a view or its guards.
     pub(crate) fn device(&self, view: usize, host: u64) -> Option<u64> {
         let start = self.views[view].start;
-        (start..start + self.size)
+        (start - WINDOW_GUARD..start + self.size + WINDOW_GUARD)
             .contains(&host)
             .then(|| host.wrapping_sub(self.delta(view)))
     }

@@ -89,6 +89,9 @@ impl Emitter<'_, '_> {
     ) -> Emit<Place> {
         match address.base {
             AddrBase::Symbol(symbol) => self.symbol_place(symbol, address.offset, access),
+            AddrBase::Reg(reg) if self.needs_no_check() => {
+                self.trusted_place(space, reg, address.offset)
+            }
             AddrBase::Reg(reg) => match self.group_place(space, reg, address.offset)? {
                 Some(place) => Ok(place),
                 None => {
@@ -101,6 +104,31 @@ impl Emitter<'_, '_> {
                 self.value_place(space, value, access)
             }
         }
+    }
+
+    /// Whether all that the current statement may access is in memory that it may, or in a guard.
+    fn needs_no_check(&self) -> bool {
+        self.at == 0 && self.unit.plan.bounds.unchecked.contains(&self.statement)
+    }
+
+    /// The place of an access that needs no check.
+    fn trusted_place(&mut self, space: Option<StateSpace>, reg: Reg, offset: i64) -> Emit<Place> {
+        let (base, distance) = match space {
+            Some(StateSpace::Shared | StateSpace::SharedCluster) => {
+                // Sums wrap at 32 bits, and shared memory ends long before half of that: a number read as signed is
+                // right, and one too large is in the guard below.
+                let value = self.reg(reg);
+                let value = super::util::bits(&mut self.b, value);
+                let wide = super::util::resize(&mut self.b, value, types::I64, true);
+                (self.thread.shared, wide)
+            }
+            _ => (self.thread.global_delta, self.reg_wide(reg)),
+        };
+        let (distance, offset) = match i32::try_from(offset) {
+            Ok(offset) => (distance, offset),
+            Err(_) => (self.b.ins().iadd_imm_s(distance, offset), 0),
+        };
+        Ok((self.b.ins().iadd(base, distance), offset))
     }
 
     /// The place of an access that shares its check with others. The first of them makes the check.

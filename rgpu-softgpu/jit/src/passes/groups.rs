@@ -17,7 +17,7 @@ const SPAN_LIMIT: i64 = 64 << 10;
 /// Accesses of one kind of memory are checked alike: the device window holds `.global` and `.const`, and
 /// generic addresses are tried there first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Memory {
+pub(crate) enum Memory {
     Generic,
     Shared,
     Local,
@@ -44,20 +44,26 @@ pub(crate) struct Groups {
     pub(crate) of_statement: HashMap<usize, usize>,
 }
 
+/// One access through a register.
 #[derive(Debug, Clone, Copy)]
-struct Access {
+pub(crate) struct Access {
     statement: usize,
-    offset: i64,
-    width: u32,
+    /// What it adds to the register.
+    pub(crate) offset: i64,
+    /// Bytes, a power of two.
+    pub(crate) width: u32,
     write: bool,
 }
 
-/// Finds the groups of a body.
-pub(crate) fn run(body: &Body) -> Groups {
+/// Finds the groups of a body, among the accesses that `checked` accepts.
+pub(crate) fn run(body: &Body, checked: &dyn Fn(usize) -> bool) -> Groups {
     let mut groups = Groups::default();
     let mut open: HashMap<(Memory, Reg), Vec<Access>> = HashMap::new();
     for (index, statement) in body.statements.iter().enumerate() {
-        if let Some((memory, reg, access)) = access(index, statement) {
+        if let Some((memory, reg, access)) = access(index, statement)
+            && statement.guard.is_none()
+            && checked(index)
+        {
             open.entry((memory, reg)).or_default().push(access);
         }
         if ends_run(statement) {
@@ -99,13 +105,11 @@ fn ends_run(statement: &Statement) -> bool {
     }
 }
 
-fn access(index: usize, statement: &Statement) -> Option<(Memory, Reg, Access)> {
+/// The access of a statement, if it is one through a register.
+pub(crate) fn access(index: usize, statement: &Statement) -> Option<(Memory, Reg, Access)> {
     let StatementKind::Instr(instr) = &statement.kind else {
         return None;
     };
-    if statement.guard.is_some() {
-        return None;
-    }
     let (place, write) = match instr.op {
         Opcode::Ld | Opcode::Ldu => (1, false),
         Opcode::St | Opcode::Red => (0, true),

@@ -1,5 +1,6 @@
 //! What must be known of a kernel before code is emitted. One pass per file; [`run`] is the list.
 
+pub(crate) mod bounds;
 pub(crate) mod exits;
 pub(crate) mod frames;
 pub(crate) mod groups;
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) runs_rows: bool,
     /// What threads keep while they are stopped, if the kernel is resumable.
     pub(crate) resume: Option<resume::Resume>,
+    /// Accesses of the kernel that need no check, and what that takes for granted.
+    pub(crate) bounds: bounds::Bounds,
     pub(crate) shared: shared::SharedLayout,
     pub(crate) frames: frames::Frames,
     /// Accesses of each function that share a check.
@@ -38,7 +41,12 @@ pub(crate) struct Plan {
 }
 
 /// Runs the passes in order.
-pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Plan, Error> {
+pub(crate) fn run(
+    module: &Module,
+    kernel: FuncId,
+    trust: bounds::Trust,
+    dump: &mut Dump,
+) -> Result<Plan, Error> {
     let reached = reach::run(module, kernel)?;
     dump.pass("reach", &reached);
     let exits = exits::run(&reached);
@@ -57,12 +65,20 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
         .map(|f| reg_types::run(&f.body))
         .collect();
     dump.pass("reg_types", &reg_types);
-    let resume = resume::run(&reached, &meeting, &reg_types[0]);
+    let first = &reached.functions[0];
+    let live = live::Live::new(&first.body);
+    let resume = resume::run(&reached, &meeting, &live, &reg_types[0]);
     dump.pass("resume", &resume);
+    let bounds = bounds::run(module, first, &shared, &live.at_entry(), trust);
+    dump.pass("bounds", &bounds);
     let groups = reached
         .functions
         .iter()
-        .map(|f| groups::run(&f.body))
+        .enumerate()
+        .map(|(at, f)| {
+            let checked = |statement: usize| at != 0 || !bounds.unchecked.contains(&statement);
+            groups::run(&f.body, &checked)
+        })
         .collect();
     dump.pass("groups", &groups);
     Ok(Plan {
@@ -71,6 +87,7 @@ pub(crate) fn run(module: &Module, kernel: FuncId, dump: &mut Dump) -> Result<Pl
         meeting,
         runs_rows,
         resume,
+        bounds,
         shared,
         frames,
         groups,

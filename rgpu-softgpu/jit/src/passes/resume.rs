@@ -37,7 +37,12 @@ pub(crate) struct Resume {
 }
 
 /// Plans the frame; `None` if threads never meet, or not in a way that can be resumed.
-pub(crate) fn run(reached: &Reached, meeting: &Meeting, types: &[Type]) -> Option<Resume> {
+pub(crate) fn run(
+    reached: &Reached,
+    meeting: &Meeting,
+    live: &Live<'_>,
+    types: &[Type],
+) -> Option<Resume> {
     let (kernel, callees) = reached.functions.split_first()?;
     let elsewhere = callees.iter().any(|f| f.body.statements.iter().any(stops));
     let yields_elsewhere = meeting.yields.iter().skip(1).any(|set| !set.is_empty());
@@ -52,16 +57,15 @@ pub(crate) fn run(reached: &Reached, meeting: &Meeting, types: &[Type]) -> Optio
     if calls_span_a_stop(body, &stopping) {
         return None;
     }
-    let live = Live::new(body);
     let mut resume = Resume {
-        unset: registers(&live.at_entry(), &live),
+        unset: registers(&live.at_entry(), live),
         ..Resume::default()
     };
     live.around(&|at| stopping.contains(&at), &mut |at, before, after| {
         let kept = if yields.contains(&at) {
-            registers(before, &live)
+            registers(before, live)
         } else {
-            kept_within(&body.statements[at], &registers(after, &live))
+            kept_within(&body.statements[at], &registers(after, live))
         };
         resume.saved.insert(at, kept);
         if after.contains(live.carry()) {

@@ -181,7 +181,7 @@ fn launch(program: &Program, at: usize, form: &Form<'_>) -> Vec<u64> {
         block: [256, 1, 1],
         ..Shape::default()
     };
-    let (result, _) = device.launch(program, &format!("k{at}"), &shape, &params);
+    let (result, _) = device.launch(program, &format!("k{at}"), &shape, &params, true);
     result.unwrap();
     let bytes = device.download(out, count * width(form.result));
     buffers.into_iter().for_each(|buffer| device.free(buffer));

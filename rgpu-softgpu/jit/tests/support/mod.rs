@@ -93,8 +93,14 @@ impl TestDevice {
         kernel: &str,
         shape: &Shape,
         params: &[u8],
+        trusting: bool,
     ) -> (Result<(), LaunchError>, String) {
-        let compiled = program.compile(kernel).unwrap();
+        let compiled = if trusting {
+            program.compile_for(kernel, params)
+        } else {
+            program.compile_checked(kernel)
+        };
+        let compiled = compiled.unwrap();
         let _turn = self
             .turn
             .lock()

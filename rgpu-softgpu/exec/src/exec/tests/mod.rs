@@ -49,6 +49,7 @@ fn kernel(entry: KernelFn, threads_meet: bool) -> Kernel {
             Entry::Thread(entry)
         },
         code: Arc::new(Static),
+        assumed: Vec::new(),
         static_shared: 4096,
         local_size: 64,
         params_size: 8,
@@ -222,11 +223,12 @@ fn dynamic_shared_memory_follows_the_static() {
             (context.shared_size, context.dynamic_shared_size),
             (112 + 1000, 1000)
         );
-        assert!(context.shared.addr().is_multiple_of(128));
+        assert!(context.shared.addr().is_multiple_of(16));
         // SAFETY: the last byte.
         unsafe { context.shared.add(1111).write_volatile(1) };
     }
     let kernel = Kernel {
+        assumed: Vec::new(),
         static_shared: 100,
         params_size: 0,
         ..kernel(entry, false)

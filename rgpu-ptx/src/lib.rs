@@ -35,6 +35,7 @@ pub mod error;
 pub mod forms;
 pub mod instr_table;
 mod lexer;
+mod link;
 pub mod module;
 mod parse;
 pub mod print;
@@ -43,4 +44,5 @@ pub mod types;
 pub mod validate;
 
 pub use error::{Error, ErrorKind, Span};
+pub use link::link;
 pub use module::Module;

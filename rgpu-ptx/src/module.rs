@@ -52,6 +52,13 @@ impl Module {
         parse::parse_body(self, function)
     }
 
+    /// The number in `.target sm_80`, `sm_90a` or `sm_80, texmode_independent`.
+    pub fn target_arch(&self) -> Option<u32> {
+        let number = self.target.trim().strip_prefix("sm_")?;
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        number[..digits].parse().ok()
+    }
+
     /// Line and column of a place, from 1.
     pub fn line_column(&self, span: Span) -> (u32, u32) {
         place(&self.text, span)
@@ -85,5 +92,21 @@ impl Module {
         self.variable_names
             .get(name)
             .map(|id| &self.variables[id.index()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_have_numbers() {
+        let of = |target: &str| {
+            let module = Module::parse(format!(".version 8.0\n.target {target}\n")).unwrap();
+            module.target_arch()
+        };
+        assert_eq!(of("sm_90a"), Some(90));
+        assert_eq!(of("sm_52, texmode_independent"), Some(52));
+        assert_eq!(of("compute_90"), None);
     }
 }

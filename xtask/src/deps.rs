@@ -64,6 +64,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("xtask", &["rgpu-proto", "rgpu-ptx"]),
     (
+        "rgpu-ptx-coverage",
+        &[
+            "rgpu-fatbin",
+            "rgpu-ptx",
+            "rgpu-softgpu-exec",
+            "rgpu-softgpu-jit",
+        ],
+    ),
+    (
         "rgpu-fuzz-targets",
         &[
             "rgpu-proto",
@@ -286,8 +295,14 @@ mod tests {
             drawn.insert(line.0.trim(), used);
         }
         for (name, allowed) in MAY_USE {
-            let behind_the_scenes =
-                ["rgpu-tests", "rgpu-benches", "rgpu-fuzz-targets", "xtask"].contains(name);
+            let behind_the_scenes = [
+                "rgpu-tests",
+                "rgpu-benches",
+                "rgpu-fuzz-targets",
+                "rgpu-ptx-coverage",
+                "xtask",
+            ]
+            .contains(name);
             if !behind_the_scenes && !allowed.is_empty() {
                 let allowed = allowed.iter().copied().collect();
                 assert_eq!(drawn.remove(name), Some(allowed), "{name}");

@@ -11,6 +11,7 @@ mod gpu_server;
 mod nvml;
 mod paths;
 mod process;
+mod ptx_coverage;
 mod report;
 mod test;
 mod toolchain;
@@ -52,6 +53,9 @@ enum Task {
         #[arg(long, value_enum, default_value_t = Profile::Release)]
         profile: Profile,
     },
+    /// Compile every kernel of a package, library, program or PTX file for the software GPU; `--help` tells more
+    #[command(disable_help_flag = true)]
+    PtxCoverage(ptx_coverage::Options),
     /// Check which crates depend on which
     DepsCheck,
 }
@@ -79,6 +83,7 @@ fn run(task: Task) -> Result<bool> {
             println!("{}", dist.root().display());
             true
         }),
+        Task::PtxCoverage(options) => ptx_coverage::run(&options),
         Task::DepsCheck => deps::check().map(|()| true),
     }
 }

@@ -6,6 +6,8 @@
 
 use std::ffi::c_void;
 
+use serde::{Deserialize, Serialize};
+
 /// First address of the device window. The window is reserved `PROT_NONE`, so that a host load from a
 /// device pointer faults as it does with a real card; its bytes live at `+ ThreadContext::global_delta`.
 pub const DEVICE_WINDOW_BASE: u64 = 0x2000_0000_0000;
@@ -115,7 +117,7 @@ pub struct Turns {
 pub type TurnFn = unsafe extern "C" fn(*mut Turns) -> u32;
 
 /// A library function at which a thread of a resumable kernel stops, instead of calling it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meet {
     /// `bar_sync`.
     BarSync,
@@ -178,7 +180,7 @@ impl Meet {
 }
 
 /// What the executor must know of a kernel that is entered by [`TurnFn`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumable {
     /// Bytes that a thread keeps while it is stopped, a multiple of 16.
     pub frame_size: u32,
@@ -236,7 +238,7 @@ pub struct Kernel {
 
 /// A parameter that points into the device window. An access through it may go astray, but no further than
 /// [`WINDOW_GUARD`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assumed {
     /// Where its 8 bytes lie in the parameter buffer.
     pub offset: u32,

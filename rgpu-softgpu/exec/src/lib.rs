@@ -5,3 +5,4 @@ pub mod exec;
 pub mod libcalls;
 pub mod memory;
 pub mod output;
+pub mod size;

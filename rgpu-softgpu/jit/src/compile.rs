@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Function as ClifFunction, Signature, UserFuncName, types};
@@ -12,16 +11,18 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{DataDescription, DataId, Linkage, Module as _, default_libcall_names};
+use cranelift_module::{Linkage, Module as _, default_libcall_names};
 use rgpu_ptx::Module;
 use rgpu_ptx::ast::{FuncId, Function};
-use rgpu_softgpu_exec::abi::{Assumed, Code, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
-use rgpu_softgpu_exec::libcalls::LIBCALLS;
+use rgpu_softgpu_exec::abi::{Assumed, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
+use serde::{Deserialize, Serialize};
 
+use crate::cache::Key;
 use crate::dump::Dump;
 use crate::emit::call::{TABLE_ENTRY, signature, signature_id, table_position};
 use crate::emit::{Unit, body};
 use crate::error::{Error, Refusal, refused_at};
+use crate::object::{self, Kind, Object, Outside, Piece, Reloc, Target};
 use crate::passes::bounds::Trust;
 use crate::passes::{self, Plan};
 use crate::trampoline;
@@ -30,11 +31,53 @@ use crate::trampoline;
 const MEMORY_LIMIT: u64 = 1 << 30;
 
 /// The machine of this process, with all instructions it has.
-pub(crate) fn native_isa() -> Result<OwnedTargetIsa, Error> {
-    let failed = |message: String| Error::Codegen {
-        kernel: "(any)".to_owned(),
-        message,
-    };
+pub(crate) struct Machine {
+    pub(crate) isa: OwnedTargetIsa,
+    /// Everything beside PTX that compiled code depends on.
+    id: String,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// The machine.
+    pub(crate) fn get() -> Result<&'static Self, Error> {
+        static MACHINE: OnceLock<Result<Machine, String>> = OnceLock::new();
+        let machine = MACHINE.get_or_init(|| {
+            let isa = native_isa()?;
+            let id = [
+                // Of the sources of this compiler: see build.rs.
+                env!("RGPU_COMPILER").to_owned(),
+                cranelift_codegen::VERSION.to_owned(),
+                isa.triple().to_string(),
+                isa.flags().to_string(),
+                isa.isa_flags()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ];
+            Ok(Self {
+                isa,
+                id: id.join("\n"),
+            })
+        });
+        machine.as_ref().map_err(|message| failed("(any)", message))
+    }
+
+    /// The key of what this machine compiles from these parts.
+    pub(crate) fn key(&self, parts: &[&[u8]]) -> Key {
+        Key::of(&[&[self.id.as_bytes()], parts].concat())
+    }
+}
+
+fn native_isa() -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     let options = [
         ("opt_level", "speed"),
@@ -54,76 +97,114 @@ pub(crate) fn native_isa() -> Result<OwnedTargetIsa, Error> {
         ),
     ];
     for (name, value) in options {
-        flags
-            .set(name, value)
-            .map_err(|error| failed(error.to_string()))?;
+        flags.set(name, value).map_err(|error| error.to_string())?;
     }
-    let builder = cranelift_native::builder().map_err(|message| failed(message.to_owned()))?;
-    builder
-        .finish(settings::Flags::new(flags))
-        .map_err(|error| failed(error.to_string()))
+    let isa = cranelift_native::builder()?.finish(settings::Flags::new(flags));
+    isa.map_err(|error| error.to_string())
 }
 
-/// Machine code, unmapped when nothing refers to it any more.
-struct Mapped {
-    module: Mutex<Option<JITModule>>,
-    /// Where the functions lie.
-    functions: Box<[Range<usize>]>,
+/// What the executor must know of a kernel besides its code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    entered: Entered,
+    static_shared: u32,
+    local_size: u32,
+    params_size: u32,
+    assumed: Vec<Assumed>,
 }
 
-impl fmt::Debug for Mapped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mapped")
-    }
+/// [`Entry`] before it has an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Entered {
+    Thread,
+    Row,
+    Turns(Resumable),
+    Stack,
 }
 
-impl Code for Mapped {
-    fn contains(&self, address: usize) -> bool {
-        self.functions.iter().any(|code| code.contains(&address))
-    }
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        let module = self.module.get_mut().ok().and_then(Option::take);
-        if let Some(module) = module {
-            // SAFETY: the entry point is valid only while this value lives (contract of `Kernel::code`), so
-            // nothing runs in or points into this code any more.
-            unsafe { module.free_memory() };
+impl Entered {
+    /// # Safety
+    /// At `address` is a function that was compiled to be entered in this way, and lives as long as the result.
+    unsafe fn at(&self, address: *const u8) -> Entry {
+        if let Self::Turns(resumable) = self {
+            // SAFETY: compiled with the signature of `TurnFn`: one pointer, a 32-bit result, the C calling convention.
+            let entry = unsafe { std::mem::transmute::<*const u8, TurnFn>(address) };
+            return Entry::Turns(entry, Arc::new(resumable.clone()));
+        }
+        // SAFETY: as above, with the signature of `KernelFn`: one pointer and no result.
+        let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
+        match self {
+            Self::Row => Entry::Row(entry),
+            Self::Stack => Entry::Stack(entry),
+            Self::Thread | Self::Turns(_) => Entry::Thread(entry),
         }
     }
 }
 
-/// Compiles a kernel and all that it may call.
+/// A kernel before it has an address: what the cache keeps.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Compiled {
+    facts: Facts,
+    object: Object,
+}
+
+impl Compiled {
+    /// The kernel called `name`, to run in this process.
+    pub(crate) fn link(
+        &self,
+        name: &str,
+        isa: &OwnedTargetIsa,
+        outside: Outside<'_>,
+    ) -> Result<Kernel, Error> {
+        let linked = guarded(name, || {
+            let linked = self.object.link(isa, outside);
+            linked.map_err(|message| failed(name, message))
+        })?;
+        // SAFETY: code and facts come from one compilation, and the kernel keeps the code.
+        let entry = unsafe { self.facts.entered.at(linked.entry()) };
+        Ok(Kernel {
+            name: name.to_owned(),
+            entry,
+            code: Arc::new(linked),
+            assumed: self.facts.assumed.clone(),
+            static_shared: self.facts.static_shared,
+            local_size: self.facts.local_size,
+            params_size: self.facts.params_size,
+        })
+    }
+}
+
+fn failed(kernel: &str, error: impl fmt::Display) -> Error {
+    Error::Codegen {
+        kernel: kernel.to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// The code generator asserts what it expects. A module that defies it must not end the process.
+fn guarded<T>(kernel: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(failed(kernel, words.as_deref().unwrap_or("internal error")))
+    })
+}
+
+/// Compiles a kernel and all that it may call. `placed` tells which variables have an address.
 pub(crate) fn kernel(
     module: &Module,
-    addresses: &[Option<u64>],
+    placed: &[Option<u64>],
     isa: &OwnedTargetIsa,
     id: FuncId,
     trust: Trust,
-) -> Result<Kernel, Error> {
-    let name = &module.functions[id.index()].name;
-    let mut dump = Dump::new(name);
-    dump.ptx(|| {
-        module.functions[id.index()]
-            .span
-            .text(&module.text)
-            .to_owned()
-    });
-    refuse_clusters(module, &module.functions[id.index()])?;
-    // The code generator asserts what it expects. A module that defies it must not end the process.
-    let compiled = catch_unwind(AssertUnwindSafe(|| {
+) -> Result<Compiled, Error> {
+    let function = &module.functions[id.index()];
+    let mut dump = Dump::new(&function.name);
+    dump.ptx(|| function.span.text(&module.text).to_owned());
+    refuse_clusters(module, function)?;
+    guarded(&function.name, || {
         let plan = passes::run(module, id, trust, &mut dump)?;
-        Compilation::new(module, addresses, isa, &plan)?.run(&mut dump)
-    }));
-    compiled.unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().cloned();
-        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let message = words.unwrap_or_else(|| "internal error".to_owned());
-        Err(Error::Codegen {
-            kernel: name.clone(),
-            message,
-        })
+        Compilation::new(module, placed, isa, &plan)?.run(&mut dump)
     })
 }
 
@@ -148,9 +229,8 @@ fn refuse_clusters(module: &Module, kernel: &Function) -> Result<(), Error> {
 struct Compilation<'a> {
     plan: &'a Plan,
     unit: Unit<'a>,
+    /// Holds the declarations; nothing is defined in it.
     jit: JITModule,
-    /// Bytes of the functions compiled so far.
-    sizes: Vec<(cranelift_module::FuncId, usize)>,
     kernel: &'a str,
     /// Where the kernel stops, if it is resumable.
     sites: Vec<Meet>,
@@ -163,15 +243,10 @@ impl<'a> Compilation<'a> {
         isa: &OwnedTargetIsa,
         plan: &'a Plan,
     ) -> Result<Self, Error> {
-        let mut builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
-        builder.symbols(LIBCALLS.iter().map(|row| (row.name, row.address())));
-        builder.symbol(trampoline::NAME, trampoline::address(isa)?);
+        let builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
         let mut jit = JITModule::new(builder);
         let kernel = plan.reached.functions[0].name.as_str();
-        let trampoline = trampoline::declare(&mut jit).map_err(|error| Error::Codegen {
-            kernel: kernel.to_owned(),
-            message: error.to_string(),
-        })?;
+        let trampoline = trampoline::declare(&mut jit).map_err(|error| failed(kernel, error))?;
         let unit = Unit {
             module,
             plan,
@@ -184,7 +259,6 @@ impl<'a> Compilation<'a> {
             plan,
             unit,
             jit,
-            sizes: Vec::new(),
             kernel,
             sites: Vec::new(),
         };
@@ -193,10 +267,7 @@ impl<'a> Compilation<'a> {
     }
 
     fn failed(&self, error: impl fmt::Display) -> Error {
-        Error::Codegen {
-            kernel: self.kernel.to_owned(),
-            message: error.to_string(),
-        }
+        failed(self.kernel, error)
     }
 
     fn signature_of(&self, at: usize) -> Signature {
@@ -219,7 +290,7 @@ impl<'a> Compilation<'a> {
         for at in 0..self.plan.reached.functions.len() {
             let signature = self.signature_of(at);
             // Numbers keep names from meeting those of host functions.
-            let name = format!("function{at}");
+            let name = object::function_name(at);
             let declared = self.jit.declare_function(&name, Linkage::Local, &signature);
             let id = declared.map_err(|error| self.failed(error))?;
             self.unit
@@ -235,24 +306,25 @@ impl<'a> Compilation<'a> {
         {
             let declared = self
                 .jit
-                .declare_data("function_table", Linkage::Local, false, false);
+                .declare_data(object::TABLE, Linkage::Local, false, false);
             self.unit.table = Some(declared.map_err(|error| self.failed(error))?);
         }
         Ok(())
     }
 
-    fn run(mut self, dump: &mut Dump) -> Result<Kernel, Error> {
+    fn run(mut self, dump: &mut Dump) -> Result<Compiled, Error> {
         let mut frontend = FunctionBuilderContext::new();
         let mut context = self.jit.make_context();
-        for at in 0..self.plan.reached.functions.len() {
-            self.define(at, &mut context, &mut frontend, dump)?;
+        let count = self.plan.reached.functions.len();
+        let mut functions = Vec::with_capacity(count);
+        for at in 0..count {
+            functions.push(self.define(at, &mut context, &mut frontend, dump)?);
         }
-        if let Some(table) = self.unit.table {
-            self.define_table(table)?;
-        }
-        let finished = self.jit.finalize_definitions();
-        finished.map_err(|error| self.failed(error))?;
-        self.finish()
+        let table = self.unit.table.map(|_| self.define_table()).transpose()?;
+        Ok(Compiled {
+            facts: self.facts()?,
+            object: Object { functions, table },
+        })
     }
 
     fn define(
@@ -261,7 +333,7 @@ impl<'a> Compilation<'a> {
         context: &mut Context,
         frontend: &mut FunctionBuilderContext,
         dump: &mut Dump,
-    ) -> Result<(), Error> {
+    ) -> Result<Piece, Error> {
         let function = &self.plan.reached.functions[at];
         self.jit.clear_context(context);
         let number = u32::try_from(at).unwrap_or(u32::MAX);
@@ -276,71 +348,53 @@ impl<'a> Compilation<'a> {
         if dump.wants_clif() {
             dump.clif(&function.name, &context.func.display().to_string());
         }
-        let id = self.unit.functions[&function.id];
-        let defined = self.jit.define_function(id, context);
-        defined.map_err(|error| self.failed(format!("{error:?}")))?;
-        let size = context
-            .compiled_code()
-            .map_or(0, |code| code.code_info().total_size);
-        self.sizes.push((id, size as usize));
+        let piece = object::compile(context, &self.jit).map_err(|error| self.failed(error))?;
         if let Some(text) = context.compiled_code().and_then(|code| code.vcode.as_ref()) {
             dump.asm(&function.name, text);
         }
-        Ok(())
+        Ok(piece)
     }
 
-    fn define_table(&mut self, table: DataId) -> Result<(), Error> {
+    fn define_table(&self) -> Result<Piece, Error> {
         let size = self.unit.module.functions.len() as u64 * TABLE_ENTRY;
         let size = usize::try_from(size).map_err(|error| self.failed(error))?;
         let mut bytes = vec![0; size];
-        let mut entries = Vec::new();
+        let mut relocs = Vec::new();
         for id in &self.plan.reached.address_taken {
             let function = &self.unit.module.functions[id.index()];
             let position = usize::try_from(table_position(*id)).unwrap_or(usize::MAX);
             let signature = signature_id(&function.params, &function.returns);
             bytes[position + 8..position + 16].copy_from_slice(&signature.to_le_bytes());
-            entries.push((position, self.unit.functions[id]));
+            let at = self.plan.reached.index_of(*id);
+            let at = at.ok_or_else(|| self.failed("a function that is not compiled"))?;
+            relocs.push(Reloc {
+                offset: u32::try_from(position).unwrap_or(u32::MAX),
+                kind: Kind::Abs8,
+                target: Target::Function(u32::try_from(at).unwrap_or(u32::MAX)),
+                addend: 0,
+            });
         }
-        let mut data = DataDescription::new();
-        data.set_align(16);
-        data.define(bytes.into_boxed_slice());
-        for (position, id) in entries {
-            let function = self.jit.declare_func_in_data(id, &mut data);
-            data.write_function_addr(u32::try_from(position).unwrap_or(u32::MAX), function);
-        }
-        let defined = self.jit.define_data(table, &data);
-        defined.map_err(|error| self.failed(error))
+        Ok(Piece {
+            align: 16,
+            bytes,
+            relocs,
+        })
     }
 
-    fn entry(&self, address: *const u8) -> Entry {
+    fn entered(&self) -> Entered {
         if let Some(resume) = &self.plan.resume {
-            // SAFETY: the function at `address` was just compiled with the signature of `TurnFn`: one pointer, a 32-bit
-            // result, the C calling convention.
-            let entry = unsafe { std::mem::transmute::<*const u8, TurnFn>(address) };
-            let resumable = Resumable {
+            return Entered::Turns(Resumable {
                 frame_size: resume.frame_size,
                 sites: self.sites.clone(),
-            };
-            return Entry::Turns(entry, Arc::new(resumable));
+            });
         }
-        // SAFETY: as above, with the signature of `KernelFn`: one pointer and no result.
-        let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
         if self.plan.meeting.threads_meet {
-            Entry::Stack(entry)
+            Entered::Stack
         } else if self.plan.runs_rows {
-            Entry::Row(entry)
+            Entered::Row
         } else {
-            Entry::Thread(entry)
+            Entered::Thread
         }
-    }
-
-    /// Where the compiled functions lie.
-    fn functions(&self) -> Box<[Range<usize>]> {
-        let place = |&(id, size): &(cranelift_module::FuncId, usize)| {
-            let start = self.jit.get_finalized_function(id).addr();
-            start..start + size
-        };
-        self.sizes.iter().map(place).collect()
     }
 
     fn assumed(&self) -> Vec<Assumed> {
@@ -352,7 +406,7 @@ impl<'a> Compilation<'a> {
         assumed.collect()
     }
 
-    fn finish(self) -> Result<Kernel, Error> {
+    fn facts(&self) -> Result<Facts, Error> {
         let within = |what: &str, bytes: u64| {
             let too_large = || Error::TooLarge {
                 what: format!("{what} of kernel {}", self.kernel),
@@ -369,19 +423,9 @@ impl<'a> Compilation<'a> {
         let first = &self.plan.reached.functions[0];
         let params_size = self.unit.module.functions[first.id.index()].params_size();
         let params_size = within("parameters", params_size)?;
-        let address = self
-            .jit
-            .get_finalized_function(self.unit.functions[&first.id]);
-        let entry = self.entry(address);
-        let assumed = self.assumed();
-        Ok(Kernel {
-            name: self.kernel.to_owned(),
-            entry,
-            code: Arc::new(Mapped {
-                functions: self.functions(),
-                module: Mutex::new(Some(self.jit)),
-            }),
-            assumed,
+        Ok(Facts {
+            entered: self.entered(),
+            assumed: self.assumed(),
             static_shared,
             local_size,
             params_size,

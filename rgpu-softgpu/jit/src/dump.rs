@@ -45,12 +45,17 @@ pub(crate) struct Dump {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Dump {
+    /// Whether anything is wanted.
+    pub(crate) fn is_on() -> bool {
+        *Wanted::from_environment() != Wanted::default()
+    }
+
     pub(crate) fn new(kernel: &str) -> Self {
         let wanted = Wanted::from_environment();
-        let number = if *wanted == Wanted::default() {
-            0
-        } else {
+        let number = if Self::is_on() {
             NEXT.fetch_add(1, Ordering::Relaxed)
+        } else {
+            0
         };
         Self {
             wanted,

@@ -5,20 +5,23 @@
 //! in `passes/mod.rs`), `emit` writes Cranelift IR, one instruction family per file, and `compile` makes
 //! machine code that follows the contract of [`rgpu_softgpu_exec::abi`].
 
+mod cache;
 mod compile;
 mod dump;
 mod emit;
 mod error;
 mod globals;
 mod module;
+mod object;
 mod passes;
 mod program;
 mod trampoline;
 
+pub use cache::Cache;
 pub use emit::call::is_system_function;
 pub use error::Error;
 pub use globals::{Global, ModuleMemory};
-pub use program::{KernelInfo, KernelParam, Program};
+pub use program::{Counts, KernelInfo, KernelParam, Program};
 
 /// First value that stands for a function's address; function number n is at `+ n * FUNCTION_STRIDE`.
 /// The range is not memory, so an access to it is an illegal address.

@@ -1,18 +1,22 @@
 //! A loaded module: its variables, its kernels, and their code once compiled.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use cranelift_codegen::isa::OwnedTargetIsa;
 use rgpu_ptx::Module;
-use rgpu_ptx::ast::{Function, FunctionKind};
+use rgpu_ptx::ast::{FuncId, Function, FunctionKind};
 use rgpu_ptx::types::StateSpace;
 use rgpu_softgpu_exec::abi::Kernel;
 
-use crate::compile;
+use crate::cache::{Cache, Key};
+use crate::compile::{self, Compiled, Machine};
+use crate::dump::Dump;
 use crate::error::Error;
 use crate::globals::{self, Global, ModuleMemory};
+use crate::object::Outside;
 use crate::passes::bounds::Trust;
+use crate::trampoline;
 
 /// A parameter of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +72,24 @@ type Slot = OnceLock<Result<Arc<Kernel>, Arc<Error>>>;
 
 /// A loaded module.
 pub struct Program {
-    module: Module,
+    module: Arc<Module>,
     addresses: Vec<Option<u64>>,
-    isa: OwnedTargetIsa,
+    machine: &'static Machine,
     kernels: Vec<KernelInfo>,
     compiled: Mutex<HashMap<(String, Trust), Arc<Slot>>>,
+    cache: Option<Arc<Cache>>,
+    /// Hash of the text, once a key is asked for.
+    hash: OnceLock<blake3::Hash>,
+    counts: [AtomicUsize; 2],
+}
+
+/// Where the kernels of a program came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Compiled by this program.
+    pub compiled: usize,
+    /// Compiled before and found in the cache.
+    pub cached: usize,
 }
 
 impl std::fmt::Debug for Program {
@@ -90,17 +107,37 @@ impl Program {
     }
 
     /// As [`Self::load`], of a module that is parsed already.
-    pub fn new(module: Module, memory: &dyn ModuleMemory) -> Result<Self, Error> {
-        let isa = compile::native_isa()?;
+    pub fn new(module: impl Into<Arc<Module>>, memory: &dyn ModuleMemory) -> Result<Self, Error> {
+        let module = module.into();
+        let machine = Machine::get()?;
         let addresses = globals::load(&module, memory)?;
         let kernels = module.kernels().map(KernelInfo::new).collect();
         Ok(Self {
             module,
             addresses,
-            isa,
+            machine,
             kernels,
             compiled: Mutex::new(HashMap::new()),
+            cache: None,
+            hash: OnceLock::new(),
+            counts: Default::default(),
         })
+    }
+
+    /// Takes kernels from a cache, and keeps there what it compiles.
+    #[must_use]
+    pub fn cached_in(mut self, cache: Option<Arc<Cache>>) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// How many kernels were compiled and how many were found so far.
+    pub fn counts(&self) -> Counts {
+        let [compiled, cached] = &self.counts;
+        Counts {
+            compiled: compiled.load(Ordering::Relaxed),
+            cached: cached.load(Ordering::Relaxed),
+        }
     }
 
     /// The kernels of the module, in the order of the text.
@@ -166,11 +203,46 @@ impl Program {
             let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(compiled.entry((name.to_owned(), trust)).or_default())
         };
-        let result = slot.get_or_init(|| {
-            compile::kernel(&self.module, &self.addresses, &self.isa, id, trust)
-                .map(Arc::new)
-                .map_err(Arc::new)
-        });
+        let result =
+            slot.get_or_init(|| self.make(name, id, trust).map(Arc::new).map_err(Arc::new));
         result.clone()
+    }
+
+    fn make(&self, name: &str, id: FuncId, trust: Trust) -> Result<Kernel, Error> {
+        let isa = &self.machine.isa;
+        let cache = self.cache.as_deref();
+        let outside = Outside {
+            variables: &self.addresses,
+            trampoline: Some(trampoline::address(self.machine, cache)?),
+        };
+        let [compiled_count, cached_count] = &self.counts;
+        let key = cache.map(|cache| (cache, self.key(name, trust)));
+        // Who wants to see the stages wants them to happen.
+        if let Some((cache, key)) = key.filter(|_| !Dump::is_on()) {
+            // One that does not fit together is compiled anew, and overwritten.
+            let found = cache.load::<Compiled>(&key);
+            if let Some(Ok(kernel)) = found.map(|found| found.link(name, isa, outside)) {
+                cached_count.fetch_add(1, Ordering::Relaxed);
+                return Ok(kernel);
+            }
+        }
+        let compiled = compile::kernel(&self.module, &self.addresses, isa, id, trust)?;
+        compiled_count.fetch_add(1, Ordering::Relaxed);
+        if let Some((cache, key)) = key {
+            cache.store(&key, &compiled);
+        }
+        compiled.link(name, isa, outside)
+    }
+
+    fn key(&self, name: &str, trust: Trust) -> Key {
+        let hash = self
+            .hash
+            .get_or_init(|| blake3::hash(self.module.text.as_bytes()));
+        let trusts: &[u8] = match trust {
+            Trust::Parameters => &[1],
+            Trust::Nothing => &[0],
+        };
+        self.machine
+            .key(&[hash.as_bytes(), name.as_bytes(), trusts])
     }
 }

@@ -1,5 +1,5 @@
 //! A way into the host's `translate` that preserves all registers, so that compiled code pays nothing for a
-//! call it seldom makes. It is compiled once per process.
+//! call it seldom makes. It is made once per process.
 //!
 //! `translate_preserving(ctx, address, width, last, write, result)` translates `address`, makes sure that the
 //! byte at `last` is accessible too, and writes the host address to `result`.
@@ -11,10 +11,12 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module as _, ModuleError, default_libcall_names};
-use rgpu_softgpu_exec::libcalls;
 
+use crate::cache::Cache;
+use crate::compile::Machine;
 use crate::emit::util::checked;
 use crate::error::Error;
+use crate::object::{self, Linked, Object, Outside};
 
 /// Its name in a module.
 pub(crate) const NAME: &str = "translate_preserving";
@@ -35,20 +37,29 @@ fn signature() -> Signature {
     signature
 }
 
-/// Declares it in a module that gets its address from [`address`].
+/// Declares it.
 pub(crate) fn declare(jit: &mut JITModule) -> Result<FuncId, Box<ModuleError>> {
     Ok(jit.declare_function(NAME, Linkage::Import, &signature())?)
 }
 
-/// Code that stays mapped as long as the process.
-struct Forever(usize);
-
 /// Its address.
-pub(crate) fn address(isa: &OwnedTargetIsa) -> Result<*const u8, Error> {
-    static CODE: OnceLock<Result<Forever, String>> = OnceLock::new();
-    let code = CODE.get_or_init(|| compile(isa).map_err(|error| error.to_string()));
+pub(crate) fn address(machine: &Machine, cache: Option<&Cache>) -> Result<*const u8, Error> {
+    // Stays mapped as long as the process.
+    static CODE: OnceLock<Result<Linked, String>> = OnceLock::new();
+    let code = CODE.get_or_init(|| {
+        let key = machine.key(&[NAME.as_bytes()]);
+        let found = cache.and_then(|cache| cache.load::<Object>(&key));
+        if let Some(Ok(linked)) = found.map(|object| link(&object, machine)) {
+            return Ok(linked);
+        }
+        let object = compile(&machine.isa).map_err(|error| error.to_string())?;
+        if let Some(cache) = cache {
+            cache.store(&key, &object);
+        }
+        link(&object, machine)
+    });
     match code {
-        Ok(Forever(address)) => Ok(std::ptr::with_exposed_provenance(*address)),
+        Ok(linked) => Ok(linked.entry()),
         Err(message) => Err(Error::Codegen {
             kernel: NAME.to_owned(),
             message: message.clone(),
@@ -56,18 +67,22 @@ pub(crate) fn address(isa: &OwnedTargetIsa) -> Result<*const u8, Error> {
     }
 }
 
-fn compile(isa: &OwnedTargetIsa) -> Result<Forever, Box<ModuleError>> {
-    let mut builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
-    if let Some(row) = libcalls::find(HOST) {
-        builder.symbol(HOST, row.address());
-    }
+fn link(object: &Object, machine: &Machine) -> Result<Linked, String> {
+    let outside = Outside {
+        variables: &[],
+        trampoline: None,
+    };
+    object.link(&machine.isa, outside)
+}
+
+fn compile(isa: &OwnedTargetIsa) -> Result<Object, Box<dyn std::error::Error>> {
+    let builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
     let mut jit = JITModule::new(builder);
     let mut host = jit.make_signature();
     host.params
         .extend([types::I64, types::I64, types::I32, types::I32].map(AbiParam::new));
     host.returns.push(AbiParam::new(types::I64));
     let host = jit.declare_function(HOST, Linkage::Import, &host)?;
-    let id = jit.declare_function(NAME, Linkage::Local, &signature())?;
 
     let mut context = jit.make_context();
     context.func.signature = signature();
@@ -89,8 +104,8 @@ fn compile(isa: &OwnedTargetIsa) -> Result<Forever, Box<ModuleError>> {
     b.ins().return_(&[]);
     b.seal_all_blocks();
     b.finalize(jit.isa().frontend_config());
-    jit.define_function(id, &mut context)?;
-    jit.finalize_definitions()?;
-    // The module is never freed: dropping it leaves its memory mapped.
-    Ok(Forever(jit.get_finalized_function(id).expose_provenance()))
+    Ok(Object {
+        functions: vec![object::compile(&mut context, &jit)?],
+        table: None,
+    })
 }

@@ -9,7 +9,6 @@ use rgpu_fatbin::{Capability, Fatbin};
 use rgpu_ptx::ErrorKind;
 
 use super::Signature;
-use super::link::link;
 use crate::device::CAPABILITY;
 use crate::status::{Result, Status};
 
@@ -57,7 +56,7 @@ impl From<rgpu_ptx::Error> for Refusal {
 /// Parsed PTX.
 #[derive(Debug)]
 pub(crate) struct Image {
-    module: rgpu_ptx::Module,
+    module: Arc<rgpu_ptx::Module>,
     kernels: Vec<Arc<Signature>>,
 }
 
@@ -116,7 +115,10 @@ impl Image {
         if texts.is_empty() {
             return Err(rgpu_fatbin::Error::NoImage(device).into());
         }
-        Self::parse(link(texts)?)
+        Ok(Self::of_module(admitted(
+            rgpu_ptx::link(texts)?,
+            device_arch(),
+        )?))
     }
 
     /// Text that a program hands over may be its own: it learns at once what is wrong with it. What comes in a
@@ -130,12 +132,12 @@ impl Image {
     }
 
     fn of_module(module: rgpu_ptx::Module) -> Self {
-        let arch = target_arch(&module.target).unwrap_or_else(device_arch);
+        let arch = module.target_arch().unwrap_or_else(device_arch);
         let kernels = module.kernels();
         let kernels = kernels.map(|kernel| Arc::new(Signature::of(kernel, arch)));
         Self {
             kernels: kernels.collect(),
-            module,
+            module: Arc::new(module),
         }
     }
 
@@ -151,15 +153,19 @@ impl Image {
     }
 
     /// The PTX.
-    pub(super) fn ptx(&self) -> &rgpu_ptx::Module {
+    pub(super) fn ptx(&self) -> &Arc<rgpu_ptx::Module> {
         &self.module
     }
 }
 
 /// A text for devices up to `arch`.
 pub(super) fn parsed(text: String, arch: u32) -> std::result::Result<rgpu_ptx::Module, Refusal> {
-    let module = rgpu_ptx::Module::parse(text)?;
-    if target_arch(&module.target).is_none_or(|target| target > arch) {
+    admitted(rgpu_ptx::Module::parse(text)?, arch)
+}
+
+/// The module, if it is for devices up to `arch`.
+fn admitted(module: rgpu_ptx::Module, arch: u32) -> std::result::Result<rgpu_ptx::Module, Refusal> {
+    if module.target_arch().is_none_or(|target| target > arch) {
         let message = format!(".target {} is not for sm_{arch}", module.target);
         return Err(Refusal::new(Status::ERROR_INVALID_PTX, message));
     }
@@ -186,13 +192,6 @@ pub(super) fn no_binary(message: &str) -> Refusal {
     Refusal::new(Status::ERROR_NO_BINARY_FOR_GPU, message)
 }
 
-/// The number in `sm_80`, `sm_90a` or `sm_80, texmode_independent`.
-pub(super) fn target_arch(target: &str) -> Option<u32> {
-    let number = target.trim().strip_prefix("sm_")?;
-    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-    number[..digits].parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,9 +202,6 @@ mod tests {
 
     #[test]
     fn targets_above_the_device_are_refused() {
-        assert_eq!(target_arch("sm_90a"), Some(90));
-        assert_eq!(target_arch("sm_52, texmode_independent"), Some(52));
-        assert_eq!(target_arch("compute_90"), None);
         let text = ".version 8.7\n.target sm_100\n.address_size 64\n";
         assert_eq!(refused(text), Status::ERROR_INVALID_PTX);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rgpu_proto::handle::{self, Id};
 use rgpu_softgpu_exec::abi;
 use rgpu_softgpu_exec::memory::DeviceMemory;
-use rgpu_softgpu_jit::{Error, ModuleMemory, Program};
+use rgpu_softgpu_jit::{Cache, Error, ModuleMemory, Program};
 
 use super::image::Refusal;
 use super::{Function, Image, Settings};
@@ -92,7 +92,7 @@ impl Module {
             context: context.id(),
             taken: Mutex::default(),
         };
-        let program = Program::new(image.ptx().clone(), &memory);
+        let program = Program::new(Arc::clone(image.ptx()), &memory);
         let variables = memory
             .taken
             .into_inner()
@@ -101,6 +101,7 @@ impl Module {
             free(driver, &variables);
             refusal(&error)
         })?;
+        let program = program.cached_in(Cache::of_user());
         let handle = driver.modules.mint();
         let module = Arc::new(Self {
             handle,

@@ -10,7 +10,6 @@ mod function;
 mod image;
 mod jit_log;
 mod library;
-mod link;
 mod linker;
 mod load;
 

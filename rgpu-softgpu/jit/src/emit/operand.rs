@@ -1,13 +1,15 @@
 //! Reads operands as values of a type, and writes results back to registers.
 
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use rgpu_ptx::ast::{Imm, Operand, Reg, Symbol};
+use cranelift_module::{Linkage, Module as _};
+use rgpu_ptx::ast::{Imm, Operand, Reg, Symbol, VarId};
 use rgpu_ptx::types::{ScalarType, StateSpace};
 
 use super::Emitter;
 use super::special;
 use super::util::{iconst, int_of, reshape, resize, wide};
 use crate::error::{Emit, refuse};
+use crate::object;
 use crate::passes::reach::resolve_alias;
 use crate::passes::reg_types::machine_type;
 use crate::{FUNCTION_STRIDE, FUNCTION_WINDOW_BASE};
@@ -149,13 +151,7 @@ impl Emitter<'_, '_> {
                 self.function().params[n as usize].offset
             }
             Symbol::Variable(id) if !is_shared(self.symbol_space(symbol)) => {
-                match self.unit.addresses[id.index()] {
-                    Some(address) => address,
-                    None => {
-                        let name = &self.unit.module.variables[id.index()].name;
-                        return refuse(format!("variable {name} is not defined"));
-                    }
-                }
+                return self.variable_address(id);
             }
             _ => self.fixed_offset(symbol)?,
         };
@@ -166,6 +162,22 @@ impl Emitter<'_, '_> {
         } else {
             value
         })
+    }
+
+    /// Device address of a module variable, filled in when the code is linked.
+    pub(crate) fn variable_address(&mut self, id: VarId) -> Emit<Value> {
+        if self.unit.addresses[id.index()].is_none() {
+            let name = &self.unit.module.variables[id.index()].name;
+            return refuse(format!("variable {name} has no address"));
+        }
+        let name = object::variable_name(id.0);
+        let declared = self.jit.declare_data(&name, Linkage::Import, true, false);
+        let data = match declared {
+            Ok(data) => data,
+            Err(error) => return refuse(error.to_string()),
+        };
+        let value = self.jit.declare_data_in_func(data, self.b.func);
+        Ok(self.b.ins().symbol_value(types::I64, value))
     }
 
     /// The state space that a symbol's address belongs to.

@@ -196,15 +196,15 @@ impl Emitter<'_, '_> {
                     let inside = inside && !variable.is_unsized();
                     return self.static_place(symbol, offset, inside, access);
                 }
-                let Some(base) = self.unit.addresses[id.index()] else {
-                    return refuse(format!("variable {} has no address", variable.name));
-                };
-                let address = base.wrapping_add_signed(offset);
-                if inside && address.is_multiple_of(u64::from(access.width)) {
-                    let delta = self.thread.global_delta;
-                    return Ok((self.b.ins().iadd_imm_s(delta, address.cast_signed()), 0));
+                let base = self.variable_address(id)?;
+                // The variable itself is aligned to what its declaration says.
+                let align = i64::from(access.width);
+                let aligned = i64::from(variable.align) % align == 0 && offset % align == 0;
+                if inside && aligned {
+                    let host = self.b.ins().iadd(base, self.thread.global_delta);
+                    return Ok((host, small(offset)?));
                 }
-                let value = self.b.ins().iconst(types::I64, address.cast_signed());
+                let value = self.b.ins().iadd_imm_s(base, offset);
                 self.value_place(Some(StateSpace::Global), value, access)
             }
             Symbol::Local(id) => {

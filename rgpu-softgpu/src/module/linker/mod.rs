@@ -20,8 +20,7 @@ use rgpu_ptx::Module;
 pub(crate) use input::InputKind;
 
 use super::JitLog;
-use super::image::{Refusal, device_arch, target_arch};
-use super::link::link;
+use super::image::{Refusal, device_arch};
 use crate::driver;
 use crate::status::{Result, Status};
 use input::Input;
@@ -143,8 +142,8 @@ impl State {
             .inputs
             .iter()
             .map(|input| input.module.text.to_string());
-        let module = Module::parse(link(texts.collect())?)?;
-        let arch = target_arch(&module.target).unwrap_or_else(device_arch);
+        let module = rgpu_ptx::link(texts)?;
+        let arch = module.target_arch().unwrap_or_else(device_arch);
         let mut image = Builder::new();
         image.push_ptx(arch, module.text.as_bytes());
         self.image = Some(image.finish());

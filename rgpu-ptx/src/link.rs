@@ -7,10 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use rgpu_ptx::Module;
-use rgpu_ptx::ast::Linkage;
-
-use super::image::{Refusal, target_arch};
+use crate::Module;
+use crate::ast::Linkage;
+use crate::error::Error;
 
 /// A symbol of a file.
 struct Symbol<'a> {
@@ -22,10 +21,14 @@ struct Symbol<'a> {
     place: Range<usize>,
 }
 
-/// One text that means what all of `texts` mean together.
-pub(super) fn link(texts: Vec<String>) -> Result<String, Refusal> {
+/// One module that means what all of `texts` mean together.
+pub fn link(texts: impl IntoIterator<Item = String>) -> Result<Module, Error> {
     let modules = texts.into_iter().map(Module::parse);
     let modules = modules.collect::<Result<Vec<_>, _>>()?;
+    Module::parse(joined(&modules))
+}
+
+fn joined(modules: &[Module]) -> String {
     let symbols: Vec<Vec<Symbol<'_>>> = modules.iter().map(symbols).collect();
     let is_shared = |symbol: &&Symbol<'_>| symbol.linkage != Linkage::Internal;
     let shared = symbols.iter().flatten().filter(is_shared);
@@ -34,7 +37,7 @@ pub(super) fn link(texts: Vec<String>) -> Result<String, Refusal> {
     let strong = symbols.iter().flatten().filter(strong);
     let mut defined: HashSet<&str> = strong.map(|symbol| symbol.name).collect();
 
-    let mut linked = head(&modules);
+    let mut linked = head(modules);
     for (number, (module, symbols)) in modules.iter().zip(&symbols).enumerate() {
         let mut renamed = HashMap::new();
         let mut dropped = Vec::new();
@@ -53,14 +56,14 @@ pub(super) fn link(texts: Vec<String>) -> Result<String, Refusal> {
         }
         append(&mut linked, &module.text, &dropped, &renamed);
     }
-    Ok(linked)
+    linked
 }
 
 /// The newest version and the highest target of all.
 fn head(modules: &[Module]) -> String {
     let version = modules.iter().map(|module| module.version).max();
     let (major, minor) = version.unwrap_or_default();
-    let by_arch = |module: &&Module| target_arch(&module.target);
+    let by_arch = |module: &&Module| module.target_arch();
     let target = modules.iter().max_by_key(by_arch);
     let target = target.map_or("", |module| module.target.as_str());
     format!(".version {major}.{minor}\n.target {target}\n.address_size 64\n")
@@ -175,8 +178,7 @@ mod tests {
 
     #[test]
     fn two_files_become_one_module() {
-        let linked = link(vec![FIRST.to_owned(), SECOND.to_owned()]).unwrap();
-        let module = Module::parse(linked.as_str()).unwrap();
+        let module = link([FIRST.to_owned(), SECOND.to_owned()]).unwrap();
         assert_eq!((module.version, module.target.as_str()), ((8, 3), "sm_75"));
         assert!(module.function("f").unwrap().body.is_some());
         assert!(module.function("w").unwrap().body.is_some());
@@ -197,15 +199,14 @@ mod tests {
     fn a_strong_definition_beats_weak_ones() {
         let strong = SECOND.replace(".weak .func w", ".visible .func w");
         for texts in [[FIRST, &strong], [&strong, FIRST]] {
-            let linked = link(texts.map(str::to_owned).to_vec()).unwrap();
-            let module = Module::parse(linked.as_str()).unwrap();
+            let module = link(texts.map(str::to_owned)).unwrap();
             assert_eq!(module.function("w").unwrap().linkage, Linkage::Visible);
         }
     }
 
     #[test]
     fn one_file_stays_as_it_is() {
-        let linked = link(vec![FIRST.to_owned()]).unwrap();
-        assert_eq!(linked.trim_end(), FIRST.trim_end());
+        let linked = link([FIRST.to_owned()]).unwrap();
+        assert_eq!(linked.text.trim_end(), FIRST.trim_end());
     }
 }

@@ -37,10 +37,7 @@ pub(super) fn run(runs: usize, bytes: u64) -> anyhow::Result<()> {
         &socket("gpu"),
         &(bytes * 4).to_string(),
     )?;
-    eprintln!(
-        "measuring {} runs of each; this takes a minute or two",
-        runs
-    );
+    eprintln!("measuring {runs} runs of each; this takes a minute or two");
     let local = measured(
         Command::new(&rgpu).args(["local", "--"]).arg(&rgpu),
         runs,

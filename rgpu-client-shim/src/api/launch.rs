@@ -28,7 +28,7 @@ struct Layout {
 }
 
 /// `cudaErrorInvalidConfiguration`. NVIDIA's runtime gives the driver's codes on unchanged and documents this one
-/// for the kernels that it launches; for functions the driver documents `CUDA_ERROR_INVALID_VALUE`.
+/// for the kernels that it launches; for launches by others the driver documents `CUDA_ERROR_INVALID_VALUE`.
 const INVALID_CONFIGURATION: Status = Status(9);
 
 /// Refuses a launch that no device of this kind could carry out; a bad shape with `bad_shape`.
@@ -161,8 +161,18 @@ unsafe fn copy_extra(extra: *mut c_void, packed: &mut [u8]) -> Result {
     Ok(())
 }
 
-/// What a launch runs: the ids that name it, and what is known of it.
-fn target(client: &'static Client, f: *mut c_void) -> Result<(u32, u32, Arc<Kernel>)> {
+/// What a launch runs.
+struct Target {
+    /// The id that names it; the other one is 0.
+    function: u32,
+    kernel: u32,
+    known: Arc<Kernel>,
+    /// What a launch of a bad shape returns.
+    bad_shape: Status,
+}
+
+/// What a launch of `f` runs.
+fn target(client: &'static Client, f: *mut c_void) -> Result<Target> {
     match callable(client, f)? {
         Callable::Function(id) => {
             let modules = client.modules.hold();
@@ -170,7 +180,12 @@ fn target(client: &'static Client, f: *mut c_void) -> Result<(u32, u32, Arc<Kern
                 .functions
                 .get(&id)
                 .ok_or(Status::ERROR_INVALID_HANDLE)?;
-            Ok((id, 0, Arc::clone(&function.kernel)))
+            Ok(Target {
+                function: id,
+                kernel: 0,
+                known: Arc::clone(&function.kernel),
+                bad_shape: INVALID,
+            })
         }
         Callable::Kernel(id) => {
             let modules = client.modules.hold();
@@ -178,7 +193,16 @@ fn target(client: &'static Client, f: *mut c_void) -> Result<(u32, u32, Arc<Kern
                 .kernels
                 .get(&id)
                 .ok_or(Status::ERROR_INVALID_HANDLE)?;
-            Ok((0, id, Arc::clone(&kernel.kernel)))
+            Ok(Target {
+                function: 0,
+                kernel: id,
+                known: Arc::clone(&kernel.kernel),
+                bad_shape: if kernel.of_runtime {
+                    INVALID_CONFIGURATION
+                } else {
+                    INVALID
+                },
+            })
         }
     }
 }
@@ -194,15 +218,15 @@ unsafe fn launch(
 ) -> Result {
     let client = client()?;
     let context = client.working_context()?;
-    let (function, kernel, known) = target(client, f)?;
+    let Target {
+        function,
+        kernel,
+        known,
+        bad_shape,
+    } = target(client, f)?;
     let stream = stream(client, h_stream)?;
     let device = client.contexts.hold().get(context)?.device;
     let limits = &client.device(device as i32)?.limits;
-    let bad_shape = if kernel == 0 {
-        INVALID
-    } else {
-        INVALID_CONFIGURATION
-    };
     check(&layout, &known, limits, bad_shape)?;
     if layout.cooperative {
         check_resident(client, f, &layout, limits)?;
@@ -364,7 +388,7 @@ pub(crate) unsafe fn cuFuncGetModule(hmod: *mut *mut c_void, hfunc: *mut c_void)
 }
 
 pub(crate) unsafe fn cuFuncGetName(name: *mut c_void, hfunc: *mut c_void) -> Result {
-    let (_, _, known) = target(client()?, hfunc)?;
+    let known = target(client()?, hfunc)?.known;
     // SAFETY: the application's pointer; the name lives as long as the kernel is loaded.
     unsafe { put(name.cast(), known.name.as_ptr()) }
 }
@@ -394,7 +418,7 @@ pub(crate) unsafe fn cuFuncGetParamInfo(
     param_offset: *mut usize,
     param_size: *mut usize,
 ) -> Result {
-    let (_, _, known) = target(client()?, func)?;
+    let known = target(client()?, func)?.known;
     // SAFETY: the application's pointers.
     unsafe { param_info(&known, param_index, param_offset, param_size) }
 }

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use rgpu_driver_abi::runtime;
 use rgpu_proto::handle::{Kernel as KernelKind, Library, Module};
 use rgpu_proto::msg::module::{
     GetKernel, KernelFunction, LibraryGlobal, LibraryModule, LibraryUnload, LoadAs,
@@ -23,22 +24,24 @@ pub(crate) unsafe fn cuLibraryLoadData(
     jit_options: *mut u32,
     jit_options_values: *mut c_void,
     num_jit_options: u32,
-    _library_options: *mut u32,
+    library_options: *mut u32,
     _library_option_values: *mut c_void,
-    _num_library_options: u32,
+    num_library_options: u32,
 ) -> Result {
     let client = client()?;
     client.session.usable()?;
     if library.is_null() {
         return Err(INVALID);
     }
-    // The library options (a promise that `code` stays, a wish for a host function table) change nothing here.
+    // The library options (a promise that `code` stays, a wish for a host function table) say who the caller is.
     // SAFETY: the application's arrays and image.
     let (id, kernels) = unsafe {
         let options = JitOptions::read(num_jit_options, jit_options, jit_options_values)?;
         load(client, LoadAs::Library, code, &options)?
     };
-    let image = keep(client, 0, &kernels)?;
+    let mut image = keep(client, 0, &kernels)?;
+    // SAFETY: the application's array.
+    image.of_runtime = unsafe { runtime::loads_library(library_options, num_library_options) };
     client.modules.hold().libraries.insert(id, image);
     // SAFETY: the application's pointer.
     unsafe { put(library, Id::<Library>::new(id).to_c()) }
@@ -110,6 +113,7 @@ fn kernel_at(client: &'static Client, library: u32, at: usize) -> Result<u32> {
         return Ok(*id);
     }
     let kernel = Arc::clone(&image.kernels[at]);
+    let of_runtime = image.of_runtime;
     let id = client.mint();
     image.handles.insert(at, id);
     let name = kernel.name.to_string_lossy().into_owned();
@@ -119,6 +123,7 @@ fn kernel_at(client: &'static Client, library: u32, at: usize) -> Result<u32> {
         LibraryKernel {
             kernel,
             library,
+            of_runtime,
             functions,
         },
     );

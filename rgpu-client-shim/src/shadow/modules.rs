@@ -112,6 +112,8 @@ pub(crate) struct Image {
     pub(crate) handles: BTreeMap<usize, u32>,
     /// Of a library: the module handle given out in each context.
     pub(crate) as_module: HashMap<u32, u32>,
+    /// Of a library: NVIDIA's runtime loaded it.
+    pub(crate) of_runtime: bool,
 }
 
 impl Image {
@@ -132,6 +134,7 @@ impl Image {
             by_name,
             handles: BTreeMap::new(),
             as_module: HashMap::new(),
+            of_runtime: false,
         })
     }
 
@@ -143,6 +146,7 @@ impl Image {
             by_name: self.by_name.clone(),
             handles: BTreeMap::new(),
             as_module: HashMap::new(),
+            of_runtime: false,
         }
     }
 
@@ -172,6 +176,8 @@ pub(crate) struct LibraryKernel {
     pub(crate) kernel: Arc<Kernel>,
     /// Its library.
     pub(crate) library: u32,
+    /// NVIDIA's runtime loaded it.
+    pub(crate) of_runtime: bool,
     /// The function handle of each context.
     pub(crate) functions: HashMap<u32, u32>,
 }
@@ -359,6 +365,7 @@ mod tests {
         let entry = LibraryKernel {
             kernel: Arc::clone(&kernel),
             library: 30,
+            of_runtime: false,
             functions: HashMap::from([(1, 32)]),
         };
         modules.kernels.insert(31, entry);

@@ -4,6 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::sync::Arc;
 
+use rgpu_driver_abi::runtime;
+
 use super::{put, put_if_wanted, text};
 use crate::context;
 use crate::driver::{self, Driver};
@@ -21,9 +23,9 @@ pub(crate) unsafe fn cuLibraryLoadData(
     jit_options: *mut u32,
     jit_options_values: *mut c_void,
     num_jit_options: u32,
-    _: *mut u32,
+    library_options: *mut u32,
     _: *mut c_void,
-    _: u32,
+    num_library_options: u32,
 ) -> Result {
     driver::get()?;
     require(!library.is_null() && !code.is_null())?;
@@ -32,13 +34,14 @@ pub(crate) unsafe fn cuLibraryLoadData(
         options: jit_options,
         values: jit_options_values.cast(),
     };
-    // The library options say where host code keeps its tables and that the image stays in place: we keep
-    // what we need of it, so neither matters.
+    // The library options say where host code keeps its tables and that the image stays in place. We keep what we need
+    // of it, so they only tell who the caller is.
     // SAFETY: the contract of this function.
     unsafe {
         let log = JitLog::read(arrays)?;
         let image = log.finish(Image::at(code))?;
-        put(library, Library::load(Arc::new(image))?)
+        let of_runtime = runtime::loads_library(library_options, num_library_options);
+        put(library, Library::load(Arc::new(image), of_runtime)?)
     }
 }
 
@@ -48,9 +51,9 @@ pub(crate) unsafe fn cuLibraryLoadFromFile(
     jit_options: *mut u32,
     jit_options_values: *mut c_void,
     num_jit_options: u32,
-    _: *mut u32,
+    library_options: *mut u32,
     _: *mut c_void,
-    _: u32,
+    num_library_options: u32,
 ) -> Result {
     driver::get()?;
     require(!library.is_null())?;
@@ -63,7 +66,8 @@ pub(crate) unsafe fn cuLibraryLoadFromFile(
     unsafe {
         let log = JitLog::read(arrays)?;
         let image = log.finish(Image::in_file(Path::new(text(file_name)?)))?;
-        put(library, Library::load(Arc::new(image))?)
+        let of_runtime = runtime::loads_library(library_options, num_library_options);
+        put(library, Library::load(Arc::new(image), of_runtime)?)
     }
 }
 

@@ -164,7 +164,11 @@ pub(crate) fn resolve_to_launch(handle: *mut c_void) -> Result<Resolved> {
     let kernel = Kernel::find(driver, handle)?;
     Ok(Resolved {
         function: driver.functions.get(kernel.function(&context)?)?,
-        bad_shape: INVALID_CONFIGURATION,
+        bad_shape: if kernel.is_of_runtime() {
+            INVALID_CONFIGURATION
+        } else {
+            Status::ERROR_INVALID_VALUE
+        },
     })
 }
 

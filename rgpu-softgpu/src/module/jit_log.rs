@@ -13,6 +13,8 @@ const ERROR_BUFFER: u32 = 5;
 const ERROR_SIZE: u32 = 6;
 const TARGET: u32 = 9;
 const VERBOSE: u32 = 12;
+/// What is left of a `CUjit_target` without the marks of its `a` and `f` variants.
+const TARGET_NUMBER: u32 = 0xffff;
 /// `CU_JIT_NUM_OPTIONS` of CUDA 13.0.
 const OPTIONS: u32 = 35;
 
@@ -98,7 +100,7 @@ impl JitLog {
         log.wall_time = find(WALL_TIME);
         log.info = buffer(INFO_BUFFER, INFO_SIZE);
         log.error = buffer(ERROR_BUFFER, ERROR_SIZE);
-        log.target = number(TARGET);
+        log.target = number(TARGET).map(|target| target & TARGET_NUMBER);
         log.is_verbose = number(VERBOSE).is_some_and(|wish| wish != 0);
         Ok(log)
     }
@@ -183,6 +185,23 @@ mod tests {
         assert_eq!(outcome, Err(Status::ERROR_INVALID_PTX));
         assert_eq!(&bytes, b"much to\0");
         assert_eq!(values[1].addr(), 8);
+    }
+
+    #[test]
+    fn variants_of_a_target_have_its_number() {
+        // CU_TARGET_COMPUTE_90 and CU_TARGET_COMPUTE_90A of cuda.h.
+        for target in [90, 0x10000 + 90] {
+            let options = [TARGET];
+            let mut values = [std::ptr::without_provenance_mut(target)];
+            let arrays = OptionArrays {
+                count: 1,
+                options: options.as_ptr(),
+                values: values.as_mut_ptr(),
+            };
+            // SAFETY: the arrays are locals.
+            let log = unsafe { JitLog::read(arrays) }.unwrap();
+            assert_eq!(log.target(), Some(90));
+        }
     }
 
     #[test]

@@ -29,13 +29,15 @@ pub(crate) struct Kernel {
     signature: Arc<Signature>,
     /// What the program has set for each device.
     settings: Vec<Arc<Settings>>,
+    /// NVIDIA's runtime loaded it.
+    of_runtime: bool,
     /// Handle of its function in each context, by the context's id.
     functions: Mutex<HashMap<u64, usize>>,
 }
 
 impl Library {
-    /// Enters a library made of `image`.
-    pub(crate) fn load(image: Arc<Image>) -> Result<*mut c_void> {
+    /// Enters a library made of `image`, which NVIDIA's runtime or another program loads.
+    pub(crate) fn load(image: Arc<Image>, of_runtime: bool) -> Result<*mut c_void> {
         let driver = driver::get()?;
         let handle = driver.libraries.mint();
         let enter = |signature: &Arc<Signature>| {
@@ -43,6 +45,7 @@ impl Library {
                 library: handle,
                 signature: signature.clone(),
                 settings: driver.gpus.iter().map(|_| Arc::default()).collect(),
+                of_runtime,
                 functions: Mutex::default(),
             };
             (
@@ -137,6 +140,11 @@ impl Kernel {
 
     pub(crate) fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// Whether NVIDIA's runtime loaded it.
+    pub(crate) fn is_of_runtime(&self) -> bool {
+        self.of_runtime
     }
 
     /// Handle of its function in `context`, made now if it was not yet.

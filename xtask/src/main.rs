@@ -8,6 +8,7 @@ mod dist;
 #[cfg(test)]
 mod docs;
 mod gpu_server;
+mod numba;
 mod nvml;
 mod paths;
 mod process;
@@ -41,6 +42,8 @@ enum Task {
     Test(test::Options),
     /// Build the CUDA programs in tests/conformance and run each locally, over TCP and over a unix socket
     Conformance(conformance::Options),
+    /// Run numba-cuda's own tests on the software GPU and through a server, and compare what fails with the list
+    Numba(numba::Options),
     /// Write COVERAGE.md from the rows of the driver API
     Coverage {
         /// Fail if COVERAGE.md is not what would be written
@@ -78,6 +81,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Demo(options) => demo::run(&options).map(|()| true),
         Task::Test(options) => test::run(&options),
         Task::Conformance(options) => conformance::run(&options),
+        Task::Numba(options) => numba::run(&options),
         Task::Coverage { check } => coverage::run(check).map(|()| true),
         Task::Dist { profile } => dist::build(profile).map(|dist| {
             println!("{}", dist.root().display());

@@ -22,6 +22,26 @@ const PYTHON: &[&str] = &[
     "awscli==1.46.3",
     "nvidia-ml-py==13.615.71",
 ];
+/// numba-cuda, whose wheel holds its tests, and what they use. Without nvJitLink it links through the driver.
+const NUMBA: &[&str] = &[
+    "numba-cuda==0.30.4",
+    "numba==0.68.1",
+    "llvmlite==0.50.0",
+    "numpy==2.4.6",
+    "cuda-bindings==13.5.0",
+    "cuda-core==1.2.2",
+    "cuda-pathfinder==1.9.0",
+    "cuda-toolkit[nvcc,nvrtc,nvvm,cudart,crt,cccl]==13.0.2",
+    "cffi==2.1.1",
+    "filecheck==1.0.6",
+    "ml_dtypes==0.6.0",
+    "psutil==7.2.2",
+    "pytest==8.4.2",
+    "pytest-benchmark==5.3.1",
+    "pytest-timeout==2.4.0",
+    "pytest-xdist==3.8.0",
+    "scipy==1.17.1",
+];
 const NEXTEST: &str = "0.9.143";
 const OLDEST_PYTHON: (u32, u32) = (3, 10);
 const INSTALL_LIMIT: Duration = Duration::from_secs(900);
@@ -107,6 +127,26 @@ impl Python {
             bail!("pydicom came without {}", file.display());
         }
         Ok(file)
+    }
+}
+
+/// A Python with numba-cuda.
+#[derive(Debug, Clone)]
+pub(crate) struct Numba {
+    venv: PathBuf,
+}
+
+impl Numba {
+    /// Installs it if need be.
+    pub(crate) fn install() -> Result<Self> {
+        Ok(Self {
+            venv: environment("numba", NUMBA)?,
+        })
+    }
+
+    /// The interpreter.
+    pub(crate) fn interpreter(&self) -> PathBuf {
+        self.venv.join("bin/python3")
     }
 }
 

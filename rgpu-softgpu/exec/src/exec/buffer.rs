@@ -1,6 +1,6 @@
-//! Uninitialised memory for kernels: local memory, and frames.
+//! Memory for the threads of a block: local memory, and frames. Zeros at first, later what the last block has left.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 /// A cache line.
 const ALIGN: usize = 64;
@@ -26,7 +26,7 @@ impl Buffer {
             handle_alloc_error(Layout::new::<[u8; ALIGN]>())
         };
         // SAFETY: the size is not zero.
-        let pointer = unsafe { alloc(layout) };
+        let pointer = unsafe { alloc_zeroed(layout) };
         if pointer.is_null() {
             handle_alloc_error(layout);
         }

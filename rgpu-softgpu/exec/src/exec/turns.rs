@@ -246,7 +246,7 @@ impl TurnThreads {
 
     fn arguments(&self, thread: usize) -> [u64; 5] {
         // SAFETY: every frame begins with room for five words, aligned to 16; compiled code is not running. Words
-        // that a site does not use hold anything, which any `u64` may.
+        // that a site does not use hold what an earlier one left.
         unsafe {
             self.frame(thread)
                 .add(FRAME_ARGUMENTS)

@@ -90,9 +90,9 @@ impl Warp {
         self.waiting
     }
 
-    /// Some lanes, none of which anybody waits for, are done.
-    pub(crate) fn exit_all(&mut self, lanes_done: u32) {
-        for lane in lanes(lanes_done) {
+    /// Some lanes are done.
+    pub(crate) fn exit_all(&mut self, done: u32) {
+        for lane in lanes(done) {
             self.exit(lane);
         }
     }

@@ -4,7 +4,9 @@ use rustc_apfloat::ieee::{BFloat, Double, Half, Single};
 use rustc_apfloat::{Float, FloatConvert, Round};
 
 use crate::kernel::{Form, check};
-use crate::reference::{Ends, ROUNDINGS, Tf32, bits, convert, double, for_float, from};
+use crate::reference::{
+    Ends, ROUNDINGS, Tf32, bits, convert, double, for_float, from, number, raw, width,
+};
 use crate::samples::{COUNT, Random, all_halves, floats, integers, shape};
 
 const FLOATS: [&str; 4] = ["f16", "bf16", "f32", "f64"];
@@ -175,30 +177,12 @@ fn integral_functions() -> [(&'static str, Integral); 4] {
     ]
 }
 
-fn width(ty: &str) -> u32 {
-    ty[1..].parse().unwrap()
-}
-
 fn limits(ty: &str) -> (i128, i128) {
     let width = width(ty);
     if ty.starts_with('s') {
         (-(1 << (width - 1)), (1 << (width - 1)) - 1)
     } else {
         (0, (1 << width) - 1)
-    }
-}
-
-fn raw(number: i128, ty: &str) -> u64 {
-    number as u64 & u64::MAX >> (64 - width(ty))
-}
-
-fn number(bits: u64, ty: &str) -> i128 {
-    let unused = 128 - width(ty);
-    let top = i128::from(bits) << unused;
-    if ty.starts_with('s') {
-        top >> unused
-    } else {
-        i128::from(bits)
     }
 }
 

@@ -5,7 +5,7 @@ use rustc_apfloat::ieee::{BFloat, Double, Half, Single};
 use rustc_apfloat::{FloatConvert, Round};
 
 use crate::kernel::{Form, check};
-use crate::reference::{Ends, ROUNDINGS, convert, from, on_bits, sqrt};
+use crate::reference::{Ends, ROUNDINGS, convert, from, on_bits, sqrt, sums_and_products};
 use crate::samples::{COUNT, floats, near};
 
 fn ends(ty: &str) -> Vec<Ends> {
@@ -15,7 +15,7 @@ fn ends(ty: &str) -> Vec<Ends> {
     }
 }
 
-fn sums_and_products<F: Float + 'static>(ty: &'static str) {
+fn sums<F: Float + 'static>(ty: &'static str) {
     let x = floats(ty, COUNT, 1);
     let y = near(ty, &x, 2);
     let z = floats(ty, COUNT, 3);
@@ -24,23 +24,8 @@ fn sums_and_products<F: Float + 'static>(ty: &'static str) {
     for (rounding, round) in ROUNDINGS {
         for ends in ends(ty) {
             let text = |op: &str| format!("{op}{rounding}{}.{ty}", ends.text());
-            forms.push(Form::exact(
-                text("add"),
-                ty,
-                &sums,
-                on_bits(ends, move |v: &[F]| v[0].add_r(v[1], round).value),
-            ));
-            forms.push(Form::exact(
-                text("sub"),
-                ty,
-                &sums,
-                on_bits(ends, move |v: &[F]| v[0].sub_r(v[1], round).value),
-            ));
-            forms.push(Form::exact(
-                text("mul"),
-                ty,
-                &products,
-                on_bits(ends, move |v: &[F]| v[0].mul_r(v[1], round).value),
+            forms.extend(sums_and_products::<F>(
+                text, ty, &sums, &products, ends, round,
             ));
         }
     }
@@ -134,14 +119,14 @@ fn mixed<H: Float + FloatConvert<Single> + 'static>(half: &'static str) {
 
 #[test]
 fn singles() {
-    sums_and_products::<Single>("f32");
+    sums::<Single>("f32");
     fused::<Single>("f32");
     quotients_and_roots::<Single>("f32");
 }
 
 #[test]
 fn doubles() {
-    sums_and_products::<Double>("f64");
+    sums::<Double>("f64");
     fused::<Double>("f64");
     quotients_and_roots::<Double>("f64");
 }

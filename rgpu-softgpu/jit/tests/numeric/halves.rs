@@ -4,7 +4,7 @@ use rustc_apfloat::Float;
 use rustc_apfloat::ieee::{BFloat, Half};
 
 use crate::kernel::{Form, check};
-use crate::reference::{Ends, ROUNDINGS, bits, from, on_bits};
+use crate::reference::{Ends, ROUNDINGS, bits, from, on_bits, sums_and_products};
 use crate::samples::{Random, all_halves, near};
 
 fn ends(ty: &str) -> Vec<Ends> {
@@ -35,24 +35,7 @@ fn arithmetic<F: Float + 'static>(ty: &'static str) {
     let mut forms = Vec::new();
     for ends in ends(ty) {
         let text = |op: &str| format!("{op}.rn{}.{ty}", ends.text());
-        forms.push(Form::exact(
-            text("add"),
-            ty,
-            &sums,
-            on_bits(ends, move |v: &[F]| v[0].add_r(v[1], nearest).value),
-        ));
-        forms.push(Form::exact(
-            text("sub"),
-            ty,
-            &sums,
-            on_bits(ends, move |v: &[F]| v[0].sub_r(v[1], nearest).value),
-        ));
-        forms.push(Form::exact(
-            text("mul"),
-            ty,
-            &two,
-            on_bits(ends, move |v: &[F]| v[0].mul_r(v[1], nearest).value),
-        ));
+        forms.extend(sums_and_products::<F>(text, ty, &sums, &two, ends, nearest));
     }
     let relu = Ends {
         relu: true,

@@ -1,27 +1,10 @@
 //! Integer arithmetic, fields and shifts against plain 128-bit arithmetic.
 
 use crate::kernel::{Form, check};
+use crate::reference::{number, raw, width};
 use crate::samples::{COUNT, integers};
 
 const ALL: [&str; 6] = ["u16", "s16", "u32", "s32", "u64", "s64"];
-
-fn width(ty: &str) -> u32 {
-    ty[1..].parse().unwrap()
-}
-
-fn number(bits: u64, ty: &str) -> i128 {
-    let unused = 128 - width(ty);
-    let top = i128::from(bits) << unused;
-    if ty.starts_with('s') {
-        top >> unused
-    } else {
-        i128::from(bits)
-    }
-}
-
-fn raw(number: i128, ty: &str) -> u64 {
-    number as u64 & u64::MAX >> (64 - width(ty))
-}
 
 fn clamped(number: i128, ty: &str) -> u64 {
     let width = width(ty);

@@ -3,6 +3,8 @@
 use rustc_apfloat::ieee::{BFloat, Double, Half, IeeeFloat, Semantics, Single};
 use rustc_apfloat::{Float, FloatConvert, Round};
 
+use crate::kernel::Form;
+
 /// A rounding's modifier and what the library calls it.
 pub(crate) const ROUNDINGS: [(&str, Round); 4] = [
     (".rn", Round::NearestTiesToEven),
@@ -161,4 +163,45 @@ pub(crate) fn double(ty: &str, value: u64) -> f64 {
         f64::from_bits(bits(wide))
     }
     for_float!(ty, widen(value))
+}
+
+/// Bits of an integer type.
+pub(crate) fn width(ty: &str) -> u32 {
+    ty[1..].parse().unwrap()
+}
+
+/// What bits mean as a type.
+pub(crate) fn number(bits: u64, ty: &str) -> i128 {
+    let unused = 128 - width(ty);
+    let top = i128::from(bits) << unused;
+    if ty.starts_with('s') {
+        top >> unused
+    } else {
+        i128::from(bits)
+    }
+}
+
+/// The bits of a number, cut to a type.
+pub(crate) fn raw(number: i128, ty: &str) -> u64 {
+    number as u64 & u64::MAX >> (64 - width(ty))
+}
+
+/// `add`, `sub` and `mul` of a float type; `text` completes the instruction.
+pub(crate) fn sums_and_products<'a, F: Float + 'static>(
+    text: impl Fn(&str) -> String,
+    ty: &'static str,
+    sums: &'a [(&'static str, &'a [u64])],
+    products: &'a [(&'static str, &'a [u64])],
+    ends: Ends,
+    round: Round,
+) -> [Form<'a>; 3] {
+    let form = |op: &str, sources, result: fn(F, F, Round) -> F| {
+        let reference = on_bits(ends, move |v: &[F]| result(v[0], v[1], round));
+        Form::exact(text(op), ty, sources, reference)
+    };
+    [
+        form("add", sums, |x, y, round| x.add_r(y, round).value),
+        form("sub", sums, |x, y, round| x.sub_r(y, round).value),
+        form("mul", products, |x, y, round| x.mul_r(y, round).value),
+    ]
 }

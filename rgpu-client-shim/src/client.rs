@@ -27,6 +27,7 @@ use crate::{config, log, session, stats};
 pub(crate) const OWN_VERSION: i32 = 13000;
 
 const SET_LIMIT: Opcode = Opcode::of("cuCtxSetLimit");
+const COPY_STREAM_ATTRIBUTES: Opcode = Opcode::of("cuStreamCopyAttributes");
 
 /// How often the server is asked for another window where the application already uses its addresses.
 const WINDOW_TRIES: usize = 8;
@@ -53,6 +54,8 @@ pub(crate) struct Client {
     next_id: AtomicU32,
     /// The application has set a limit of a context.
     limits_changed: AtomicBool,
+    /// The application has set attributes of streams.
+    pub(crate) priorities_changed: AtomicBool,
     account: stats::Session,
 }
 
@@ -145,6 +148,7 @@ impl Client {
             memory: Mutex::new(Memory::new(&hello, default_pools)),
             next_id: AtomicU32::new(FIRST_MINTED + devices.len() as u32),
             limits_changed: AtomicBool::new(false),
+            priorities_changed: AtomicBool::new(false),
             devices,
             hello,
             account,
@@ -294,6 +298,9 @@ impl ClientSide for &'static Client {
         self.modules.hold().observe(op, body, &answer);
         if op == SET_LIMIT {
             self.limits_changed.store(true, Ordering::Relaxed);
+        }
+        if op == COPY_STREAM_ATTRIBUTES {
+            self.priorities_changed.store(true, Ordering::Relaxed);
         }
         Ok(answer)
     }

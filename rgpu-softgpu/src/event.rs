@@ -63,6 +63,16 @@ impl Event {
         Ok(())
     }
 
+    /// Records all that is in `context` now.
+    pub(crate) fn record_context(&self, context: &Context) -> Result {
+        if self.context.id() != context.id() {
+            return Err(Status::ERROR_INVALID_HANDLE);
+        }
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        *recorded = Some(context.order().mark_all());
+        Ok(())
+    }
+
     /// The ticket of the last record.
     pub(crate) fn recorded(&self) -> Option<Arc<Ticket>> {
         self.recorded

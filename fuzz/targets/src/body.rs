@@ -14,7 +14,8 @@ use rgpu_proto::msg::module::{
     Load, Loaded, ModuleGlobal, ModuleUnload, Upload,
 };
 use rgpu_proto::msg::stream::{
-    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamRef,
+    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamGet, StreamRef,
+    StreamSet, StreamValue,
 };
 use rgpu_proto::msg::{
     ContextCreate, ContextRef, Credit, Goodbye, Output, ReplyHead, Window, WindowAt,
@@ -54,6 +55,8 @@ pub(crate) const CALLS: &[Body] = bodies! {
     Opcode::of("cuCtxSynchronize") => ();
     Opcode::of("cuStreamCreateWithPriority") => StreamCreate;
     Opcode::of("cuStreamDestroy_v2") => StreamRef;
+    Opcode::of("cuStreamGetAttribute") => StreamGet;
+    Opcode::of("cuStreamSetAttribute") => StreamSet;
     Opcode::of("cuStreamQuery") => StreamRef;
     Opcode::of("cuStreamSynchronize") => StreamRef;
     Opcode::of("cuEventCreate") => EventCreate;
@@ -91,6 +94,7 @@ pub(crate) const ANSWERS: &[Body] = bodies! {
     Opcode::WINDOW => (ReplyHead, WindowAt);
     Opcode::MODULE_LOAD => (ReplyHead, Loaded);
     Opcode::MODULE_UPLOAD => (ReplyHead, Loaded);
+    Opcode::of("cuStreamGetAttribute") => (ReplyHead, StreamValue);
     Opcode::of("cuLinkAddData_v2") => (ReplyHead, LinkLog);
     Opcode::of("cuLinkComplete") => (ReplyHead, Linked);
     Opcode::of("cuModuleGetGlobal_v2") => (ReplyHead, Global);

@@ -20,7 +20,8 @@ use rgpu_proto::msg::module::{
     LibraryUnload, Load, LoadAs, LoadState, Loaded, ModuleGlobal, ModuleUnload, Upload,
 };
 use rgpu_proto::msg::stream::{
-    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamRef,
+    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamGet, StreamRef,
+    StreamSet,
 };
 use rgpu_proto::msg::{
     ContextCreate, ContextRef, Credit, Goodbye, Output, ReplyHead, Window, WindowAt,
@@ -502,6 +503,25 @@ fn streams(out: &mut Seeds) {
     );
     call(
         out,
+        "stream_get",
+        of("cuStreamGetAttribute"),
+        &StreamGet {
+            id: stream,
+            attribute: 8,
+        },
+    );
+    call(
+        out,
+        "stream_set",
+        of("cuStreamSetAttribute"),
+        &StreamSet {
+            id: stream,
+            attribute: 3,
+            value: vec![4; 64],
+        },
+    );
+    call(
+        out,
         "stream_query",
         of("cuStreamQuery"),
         &StreamRef { id: stream },
@@ -605,6 +625,12 @@ fn answers(out: &mut Seeds) {
         info: String::new(),
         error: "undefined reference".into(),
     };
+    answer(
+        out,
+        "stream_value",
+        Opcode::of("cuStreamGetAttribute"),
+        &(head(), StreamValue { value: vec![1; 64] }),
+    );
     answer(
         out,
         "link_log",

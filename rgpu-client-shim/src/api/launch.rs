@@ -342,6 +342,39 @@ impl Attribute {
     }
 }
 
+/// What a launch configuration says of blocks and clusters.
+pub(super) struct BlockAndCluster {
+    pub(super) threads: u64,
+    pub(super) shared: usize,
+    /// Blocks of a cluster, if it says so.
+    pub(super) cluster: Option<u64>,
+}
+
+/// Reads a `CUlaunchConfig` for questions of occupancy.
+///
+/// # Safety
+/// `config` is null or points to one.
+pub(super) unsafe fn block_and_cluster(config: *const c_void) -> Result<BlockAndCluster> {
+    /// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`.
+    const CLUSTER_DIMENSION: u32 = 4;
+    let product = |sizes: &[u32]| sizes.iter().map(|&size| u64::from(size)).product();
+    // SAFETY: the caller's promise; the layouts agree.
+    let config: Config = unsafe { get(config)? };
+    let mut cluster = None;
+    for at in 0..config.count as usize {
+        // SAFETY: the application's array of attributes; the layouts agree.
+        let attribute: Attribute = unsafe { get(config.attributes.wrapping_add(at).cast())? };
+        if attribute.id == CLUSTER_DIMENSION {
+            cluster = Some(product(&attribute.value[..3]));
+        }
+    }
+    Ok(BlockAndCluster {
+        threads: product(&config.block),
+        shared: config.shared as usize,
+        cluster,
+    })
+}
+
 pub(crate) unsafe fn cuLaunchKernelEx(
     config: *const c_void,
     f: *mut c_void,

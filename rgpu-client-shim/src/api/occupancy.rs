@@ -121,6 +121,56 @@ pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
     }
 }
 
+/// `CUDA_ERROR_INVALID_CLUSTER_SIZE`.
+const INVALID_CLUSTER_SIZE: Status = Status(912);
+/// `CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH`.
+const CLUSTER_LAUNCH: u32 = 120;
+
+pub(crate) unsafe fn cuOccupancyMaxActiveClusters(
+    num_clusters: *mut i32,
+    func: *mut c_void,
+    config: *const c_void,
+) -> Result {
+    let client = client()?;
+    let context = client.working_context()?;
+    let device = client.device(client.contexts.hold().get(context)?.device as i32)?;
+    if num_clusters.is_null() {
+        return Err(INVALID);
+    }
+    // SAFETY: the application's structure.
+    let wanted = unsafe { block_and_cluster(config)? };
+    match wanted.cluster {
+        Some(1) => {}
+        // Larger clusters are not launched across the network.
+        Some(2..) if device.attribute_or(CLUSTER_LAUNCH, 0) != 0 => {
+            return Err(Status::ERROR_NOT_SUPPORTED);
+        }
+        _ => return Err(INVALID_CLUSTER_SIZE),
+    }
+    let threads = i32::try_from(wanted.threads).map_err(|_| INVALID)?;
+    let mut blocks = 0;
+    // SAFETY: `blocks` is live.
+    unsafe { max_active_blocks(client, &raw mut blocks, func, threads, wanted.shared, 0)? };
+    let multiprocessors = device.attribute_or(MULTIPROCESSORS, 1);
+    // SAFETY: the application's pointer, not null.
+    unsafe { put(num_clusters, blocks.saturating_mul(multiprocessors)) }
+}
+
+pub(crate) unsafe fn cuOccupancyMaxPotentialClusterSize(
+    cluster_size: *mut i32,
+    func: *mut c_void,
+    config: *const c_void,
+) -> Result {
+    let client = client()?;
+    client.working_context()?;
+    resolve::<Function>(client, func)?;
+    if config.is_null() {
+        return Err(INVALID);
+    }
+    // SAFETY: the application's pointer.
+    unsafe { put(cluster_size, 1) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,11 @@
 //! Streams.
 
+use std::sync::atomic::Ordering;
+
 use rgpu_proto::handle::Context;
-use rgpu_proto::msg::stream::{StreamCreate, StreamRef};
+use rgpu_proto::msg::stream::{StreamCreate, StreamGet, StreamRef, StreamSet, StreamValue};
 use rgpu_proto::opcode::Opcode;
+use rgpu_proto::wire;
 
 use super::*;
 use crate::client::get as client;
@@ -147,9 +150,75 @@ pub(crate) unsafe fn cuStreamGetId(h_stream: *mut c_void, stream_id: *mut u64) -
 }
 
 pub(crate) unsafe fn cuStreamGetPriority(h_stream: *mut c_void, priority: *mut i32) -> Result {
-    let (_, stream) = known(h_stream)?;
+    let (id, stream) = known(h_stream)?;
+    let client = client()?;
+    let mut value = stream.priority;
+    if client.priorities_changed.load(Ordering::Relaxed) {
+        let attribute = get_attribute(client, id, PRIORITY)?;
+        value = attribute
+            .first_chunk()
+            .map_or(value, |bytes| i32::from_ne_bytes(*bytes));
+    }
     // SAFETY: the application's pointer.
-    unsafe { put(priority, stream.priority) }
+    unsafe { put(priority, value) }
+}
+
+/// Bytes of `CUstreamAttrValue`.
+const ATTRIBUTE_VALUE: usize = 64;
+/// `CU_STREAM_ATTRIBUTE_PRIORITY`.
+const PRIORITY: u32 = 8;
+
+fn get_attribute(client: &'static Client, id: u32, attribute: u32) -> Result<Vec<u8>> {
+    const GET: Opcode = Opcode::of("cuStreamGetAttribute");
+    let body = StreamGet {
+        id: Id::new(id),
+        attribute,
+    };
+    let answer = client.session.call(GET, &body)?;
+    let found: StreamValue =
+        wire::from_bytes(&answer).map_err(|error| client.session.broken(GET, &error))?;
+    Ok(found.value)
+}
+
+pub(crate) unsafe fn cuStreamGetAttribute(
+    h_stream: *mut c_void,
+    attr: u32,
+    value_out: *mut c_void,
+) -> Result {
+    let client = client()?;
+    client.working_context()?;
+    let id = stream(client, h_stream)?;
+    if value_out.is_null() {
+        return Err(INVALID);
+    }
+    let value = get_attribute(client, id, attr)?;
+    let value: [u8; ATTRIBUTE_VALUE] = value.try_into().map_err(|_| Status::ERROR_UNKNOWN)?;
+    // SAFETY: the application's CUstreamAttrValue, which has as many bytes.
+    unsafe { put(value_out.cast(), value) }
+}
+
+pub(crate) unsafe fn cuStreamSetAttribute(
+    h_stream: *mut c_void,
+    attr: u32,
+    value: *const c_void,
+) -> Result {
+    let client = client()?;
+    client.working_context()?;
+    let id = stream(client, h_stream)?;
+    // SAFETY: the application's CUstreamAttrValue, which has as many bytes.
+    let value: [u8; ATTRIBUTE_VALUE] = unsafe { get(value.cast())? };
+    let body = StreamSet {
+        id: Id::new(id),
+        attribute: attr,
+        value: value.to_vec(),
+    };
+    client
+        .session
+        .call(const { Opcode::of("cuStreamSetAttribute") }, &body)?;
+    if attr == PRIORITY {
+        client.priorities_changed.store(true, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 pub(crate) unsafe fn cuStreamIsCapturing(h_stream: *mut c_void, status: *mut u32) -> Result {

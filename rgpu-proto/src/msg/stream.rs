@@ -20,6 +20,30 @@ message! {
         id: Id<Stream>,
     }
 
+    /// `cuStreamSetAttribute`. Answered.
+    pub struct StreamSet {
+        /// Which stream.
+        id: Id<Stream>,
+        /// `CUstreamAttrID`.
+        attribute: u32,
+        /// `CUstreamAttrValue`, 64 bytes.
+        value: Vec<u8>,
+    }
+
+    /// `cuStreamGetAttribute`. Answered with [`StreamValue`].
+    pub struct StreamGet {
+        /// Which stream.
+        id: Id<Stream>,
+        /// `CUstreamAttrID`.
+        attribute: u32,
+    }
+
+    /// The value of a stream's attribute.
+    pub struct StreamValue {
+        /// `CUstreamAttrValue`, 64 bytes.
+        value: Vec<u8>,
+    }
+
     /// `cuEventCreate` in the frame's context. Posted.
     pub struct EventCreate {
         /// The new id.

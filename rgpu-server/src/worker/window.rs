@@ -114,6 +114,14 @@ impl Window {
         }
     }
 
+    /// Whether [address, +size) lies in the window; nothing does everywhere.
+    pub(super) const fn holds(&self, address: u64, size: u64) -> bool {
+        size == 0
+            || (address >= self.base
+                && address - self.base <= self.size
+                && size <= self.size - (address - self.base))
+    }
+
     /// Charges `size` bytes to the lease.
     pub(super) fn charge(&mut self, size: u64) -> Result<(), Status> {
         match self.used.checked_add(size) {

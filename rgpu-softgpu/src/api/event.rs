@@ -65,3 +65,18 @@ pub(crate) unsafe fn cuEventElapsedTime_v2(
     // SAFETY: the contract of this function.
     unsafe { cuEventElapsedTime(p_milliseconds, h_start, h_end) }
 }
+
+pub(crate) unsafe fn cuCtxRecordEvent(h_ctx: *mut c_void, h_event: *mut c_void) -> Result {
+    let context = context::find(h_ctx)?;
+    context.check()?;
+    event::resolve(h_event)?.record_context(&context)
+}
+
+pub(crate) unsafe fn cuCtxWaitEvent(h_ctx: *mut c_void, h_event: *mut c_void) -> Result {
+    let context = context::find(h_ctx)?;
+    context.check()?;
+    if let Some(ticket) = event::resolve(h_event)?.recorded() {
+        context.order().hold_all(ticket);
+    }
+    Ok(())
+}

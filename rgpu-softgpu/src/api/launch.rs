@@ -41,6 +41,7 @@ pub(crate) unsafe fn cuLaunchKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         dynamic_shared: shared_mem_bytes,
         cooperative: false,
+        priority: None,
     };
     // SAFETY: the contract of this function.
     let arguments = unsafe { Arguments::new(kernel_params, extra) };
@@ -66,6 +67,7 @@ pub(crate) unsafe fn cuLaunchCooperativeKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         dynamic_shared: shared_mem_bytes,
         cooperative: true,
+        priority: None,
     };
     // SAFETY: the contract of this function.
     let arguments = unsafe { Arguments::new(kernel_params, std::ptr::null_mut()) };
@@ -77,6 +79,7 @@ mod launch_attribute {
     pub(super) const COOPERATIVE: u32 = 2;
     pub(super) const CLUSTER_DIMENSION: u32 = 4;
     pub(super) const PROGRAMMATIC_EVENT: u32 = 7;
+    pub(super) const PRIORITY: u32 = 8;
     pub(super) const LAUNCH_COMPLETION_EVENT: u32 = 12;
     pub(super) const DEVICE_UPDATABLE_KERNEL_NODE: u32 = 13;
     /// The last of CUDA 13.0.
@@ -87,6 +90,9 @@ mod launch_attribute {
 #[derive(Default)]
 struct Wishes {
     cooperative: bool,
+    priority: Option<i32>,
+    /// Blocks of a cluster.
+    cluster: Option<u64>,
     /// Events to record behind the launch. They may be recorded earlier, but never must.
     events: Vec<Handle>,
 }
@@ -107,9 +113,11 @@ unsafe fn read_attributes(attributes: *const CUlaunchAttribute, count: u32) -> R
                 }
                 launch_attribute::CLUSTER_DIMENSION => {
                     let dimension: [u32; 3] = read(value.cast())?;
-                    if dimension.iter().any(|&size| size > 1) {
-                        return Err(Status::ERROR_NOT_SUPPORTED);
-                    }
+                    let blocks = dimension.iter().map(|&size| u64::from(size)).product();
+                    wishes.cluster = Some(blocks);
+                }
+                launch_attribute::PRIORITY => {
+                    wishes.priority = Some(read(value.cast::<i32>())?);
                 }
                 launch_attribute::PROGRAMMATIC_EVENT
                 | launch_attribute::LAUNCH_COMPLETION_EVENT => {
@@ -138,11 +146,15 @@ pub(crate) unsafe fn cuLaunchKernelEx(
     let stream = stream::resolve(config.hStream.cast())?;
     // SAFETY: the contract of this function.
     let wishes = unsafe { read_attributes(config.attrs, config.numAttrs) }?;
+    if wishes.cluster.is_some_and(|blocks| blocks > 1) {
+        return Err(Status::ERROR_NOT_SUPPORTED);
+    }
     let shape = Shape {
         grid: [config.gridDimX, config.gridDimY, config.gridDimZ],
         block: [config.blockDimX, config.blockDimY, config.blockDimZ],
         dynamic_shared: config.sharedMemBytes,
         cooperative: wishes.cooperative,
+        priority: wishes.priority.map(stream::clamp_priority),
     };
     let events = wishes.events.into_iter().map(event::resolve);
     let events = events.collect::<Result<Vec<_>>>()?;
@@ -307,4 +319,41 @@ pub(crate) unsafe fn cuOccupancyMaxPotentialBlockSizeWithFlags(
             block_size_limit,
         )
     }
+}
+
+/// `CUDA_ERROR_INVALID_CLUSTER_SIZE`.
+const INVALID_CLUSTER_SIZE: Status = Status(912);
+
+/// Clusters of one block are all that there are.
+pub(crate) unsafe fn cuOccupancyMaxActiveClusters(
+    num_clusters: *mut i32,
+    func: Handle,
+    config: *const c_void,
+) -> Result {
+    let function = resolve_function(func)?;
+    // SAFETY: the contract of this function. No field of the structure itself is an enumeration.
+    let config = unsafe { read(config.cast::<CUlaunchConfig>()) }?;
+    // SAFETY: the contract of this function.
+    let wishes = unsafe { read_attributes(config.attrs, config.numAttrs) }?;
+    if wishes.cluster != Some(1) {
+        return Err(INVALID_CLUSTER_SIZE);
+    }
+    let threads = [config.blockDimX, config.blockDimY, config.blockDimZ];
+    let threads = threads.into_iter().try_fold(1u32, u32::checked_mul);
+    let threads = threads.ok_or(Status::ERROR_INVALID_VALUE)?;
+    let blocks = occupancy::blocks(&function, threads, config.sharedMemBytes.into())?;
+    let multiprocessors = function.context().gpu()?.device.multiprocessors();
+    // SAFETY: the contract of this function.
+    unsafe { put(num_clusters, blocks.saturating_mul(multiprocessors) as i32) }
+}
+
+pub(crate) unsafe fn cuOccupancyMaxPotentialClusterSize(
+    cluster_size: *mut i32,
+    func: Handle,
+    config: *const c_void,
+) -> Result {
+    resolve_function(func)?;
+    require(!config.is_null())?;
+    // SAFETY: the contract of this function.
+    unsafe { put(cluster_size, 1) }
 }

@@ -144,6 +144,38 @@ pub(crate) unsafe fn cuStreamGetPriority(h_stream: *mut c_void, priority: *mut i
     unsafe { put(priority, value) }
 }
 
+pub(crate) unsafe fn cuStreamGetAttribute(
+    h_stream: *mut c_void,
+    attr: u32,
+    value_out: *mut c_void,
+) -> Result {
+    let value = stream::resolve(h_stream)?.attributes().get(attr)?;
+    require(!value_out.is_null())?;
+    // SAFETY: the contract of this function: a CUstreamAttrValue, of which this is a member.
+    unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), value_out.cast(), value.len()) };
+    Ok(())
+}
+
+pub(crate) unsafe fn cuStreamSetAttribute(
+    h_stream: *mut c_void,
+    attr: u32,
+    value: *const c_void,
+) -> Result {
+    let stream = stream::resolve(h_stream)?;
+    // SAFETY: the contract of this function: a CUstreamAttrValue, which has 64 bytes.
+    let value = unsafe { super::read(value.cast::<[u8; 64]>()) }?;
+    stream.attributes().set(attr, &value)
+}
+
+pub(crate) unsafe fn cuStreamCopyAttributes(dst: *mut c_void, src: *mut c_void) -> Result {
+    let (dst, src) = (stream::resolve(dst)?, stream::resolve(src)?);
+    // Documented: both of one context.
+    require(dst.context().id() == src.context().id())?;
+    let attributes = src.attributes().clone();
+    *dst.attributes() = attributes;
+    Ok(())
+}
+
 pub(crate) unsafe fn cuStreamIsCapturing(
     h_stream: *mut c_void,
     capture_status: *mut u32,

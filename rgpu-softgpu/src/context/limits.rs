@@ -12,6 +12,9 @@ const DEV_RUNTIME_SYNC_DEPTH: u32 = 3;
 const DEV_RUNTIME_PENDING_LAUNCH_COUNT: u32 = 4;
 const MAX_L2_FETCH_GRANULARITY: u32 = 5;
 const PERSISTING_L2_CACHE_SIZE: u32 = 6;
+/// `CU_LIMIT_SHMEM_SIZE` and what follows it are of contexts for graphics.
+const FIRST_OF_GRAPHICS: u32 = 7;
+const LAST_OF_GRAPHICS: u32 = 9;
 
 /// Local memory per thread that a GPU of compute capability 9.0 can give (512 KiB).
 const MAX_STACK: u64 = 512 << 10;
@@ -60,7 +63,9 @@ impl Context {
             MAX_L2_FETCH_GRANULARITY => &limits.granularity,
             // No part of the cache can be set aside.
             PERSISTING_L2_CACHE_SIZE => return Ok(0),
-            DEV_RUNTIME_SYNC_DEPTH => return Err(UNSUPPORTED_LIMIT),
+            DEV_RUNTIME_SYNC_DEPTH | FIRST_OF_GRAPHICS..=LAST_OF_GRAPHICS => {
+                return Err(UNSUPPORTED_LIMIT);
+            }
             _ => return Err(Status::ERROR_INVALID_VALUE),
         };
         Ok(value.load(Ordering::Relaxed))
@@ -80,7 +85,9 @@ impl Context {
             DEV_RUNTIME_PENDING_LAUNCH_COUNT => limits.pending.store(value, Ordering::Relaxed),
             MAX_L2_FETCH_GRANULARITY if value > 128 => return Err(Status::ERROR_INVALID_VALUE),
             MAX_L2_FETCH_GRANULARITY => limits.granularity.store(value, Ordering::Relaxed),
-            PERSISTING_L2_CACHE_SIZE | DEV_RUNTIME_SYNC_DEPTH => return Err(UNSUPPORTED_LIMIT),
+            PERSISTING_L2_CACHE_SIZE
+            | DEV_RUNTIME_SYNC_DEPTH
+            | FIRST_OF_GRAPHICS..=LAST_OF_GRAPHICS => return Err(UNSUPPORTED_LIMIT),
             _ => return Err(Status::ERROR_INVALID_VALUE),
         }
         Ok(())

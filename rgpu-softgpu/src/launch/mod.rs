@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) dynamic_shared: u32,
     /// Whether all blocks must be able to meet.
     pub(crate) cooperative: bool,
+    /// Another priority than the stream's.
+    pub(crate) priority: Option<i32>,
 }
 
 impl Shape {
@@ -79,6 +81,7 @@ pub(crate) fn launch(
         }
     }
     let engine = gpu.engine()?;
+    let priority = shape.priority.unwrap_or_else(|| stream.priority());
     if let Some(stack) = stream.context().limits().own_stack() {
         engine.grow_stacks((stack * HOST_STACK).max(DEFAULT_STACK as u64) as usize);
     }
@@ -98,10 +101,8 @@ pub(crate) fn launch(
             params: &arguments,
             cancel: cancel.clone(),
         };
-        let outcome = match &workspace {
-            None => engine.launch(&launch),
-            Some(workspace) => engine.launch_cooperative(&launch, workspace.address),
-        };
+        let workspace = workspace.as_ref().map_or(0, |workspace| workspace.address);
+        let outcome = engine.launch_with(&launch, workspace, priority);
         outcome.map_err(|error| match error {
             LaunchError::Fault(fault) => {
                 tracing::error!("{fault}");
@@ -153,6 +154,7 @@ mod tests {
             block,
             dynamic_shared: 0,
             cooperative: false,
+            priority: None,
         }
     }
 

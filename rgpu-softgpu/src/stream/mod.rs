@@ -4,11 +4,12 @@
 //! work waits for is decided once, when it is put in ([`Order::place`]), under one lock per context, so the order
 //! of calls across threads is the order of the device.
 
+mod attributes;
 mod order;
 mod per_thread;
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rgpu_driver_abi::stream as numbers;
 
@@ -18,6 +19,7 @@ use crate::driver;
 use crate::status::{Result, Status, require};
 use crate::work::Ticket;
 
+pub(crate) use attributes::Attributes;
 pub(crate) use order::{Lane, Order};
 pub(crate) use per_thread::{forget as forget_per_thread, with_per_thread_default};
 
@@ -30,12 +32,9 @@ pub(crate) struct Stream {
     context: Arc<Context>,
     lane: Lane,
     flags: u32,
-    priority: i32,
     id: u64,
+    attributes: Arc<Mutex<Attributes>>,
 }
-
-/// Ids of the streams every context has; those of created streams follow.
-const LEGACY_ID: u64 = 1;
 
 /// The stream that `handle` means on this thread, in a context that is not poisoned.
 pub(crate) fn resolve(handle: *mut c_void) -> Result<Arc<Stream>> {
@@ -58,9 +57,14 @@ pub(crate) fn legacy(context: &Arc<Context>) -> Arc<Stream> {
         context: context.clone(),
         lane: Lane::Legacy,
         flags: 0,
-        priority: limits::LEAST_PRIORITY,
-        id: LEGACY_ID,
+        id: context.order().legacy_id(),
+        attributes: context.order().legacy_attributes(),
     })
+}
+
+/// A priority out of range is brought into it, as documented.
+pub(crate) fn clamp_priority(priority: i32) -> i32 {
+    priority.clamp(limits::GREATEST_PRIORITY, limits::LEAST_PRIORITY)
 }
 
 /// The stream of calls that take none, on this thread.
@@ -74,7 +78,7 @@ pub(crate) fn create(flags: u32, priority: i32) -> Result<*mut c_void> {
     let context = context::current()?;
     let driver = driver::get()?;
     let handle = driver.streams.mint();
-    let id = context.order().next_id();
+    let id = order::next_id();
     driver.streams.insert(
         handle,
         Arc::new(Stream {
@@ -85,9 +89,10 @@ pub(crate) fn create(flags: u32, priority: i32) -> Result<*mut c_void> {
                 Lane::NonBlocking(id)
             },
             flags,
-            // Out of range is clamped, as documented.
-            priority: priority.clamp(limits::GREATEST_PRIORITY, limits::LEAST_PRIORITY),
             id,
+            attributes: Arc::new(Mutex::new(Attributes::with_priority(clamp_priority(
+                priority,
+            )))),
         }),
     );
     Ok(handle.to_c())
@@ -123,13 +128,13 @@ pub(crate) fn destroy(handle: *mut c_void) -> Result {
 
 impl Stream {
     fn per_thread(context: &Arc<Context>) -> Self {
-        let id = context.order().next_id();
+        let id = order::next_id();
         Self {
             context: context.clone(),
             lane: Lane::Blocking(id),
             flags: 0,
-            priority: limits::LEAST_PRIORITY,
             id,
+            attributes: Arc::default(),
         }
     }
 
@@ -142,7 +147,14 @@ impl Stream {
     }
 
     pub(crate) fn priority(&self) -> i32 {
-        self.priority
+        self.attributes().priority()
+    }
+
+    /// What `cuStreamSetAttribute` sets.
+    pub(crate) fn attributes(&self) -> MutexGuard<'_, Attributes> {
+        self.attributes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn id(&self) -> u64 {

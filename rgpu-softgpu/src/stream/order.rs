@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Attributes;
 use crate::work::{Chain, Placed, Ticket, Work, place};
 
 /// Where work goes.
@@ -31,7 +32,8 @@ pub(crate) struct Order {
     state: Mutex<State>,
     /// Pieces of work that have not ended.
     pending: Arc<AtomicUsize>,
-    next_id: AtomicU64,
+    legacy_id: u64,
+    legacy_attributes: Arc<Mutex<Attributes>>,
 }
 
 #[derive(Debug, Default)]
@@ -64,19 +66,31 @@ const MOST_PENDING: usize = 1 << 16;
 /// Lanes to remember before those that have ended are forgotten.
 const MANY: usize = 64;
 
+/// A number for a new stream, never the same for two of the process.
+pub(super) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Order {
     pub(crate) fn new(context: u64) -> Self {
         Self {
             context,
             state: Mutex::default(),
             pending: Arc::default(),
-            next_id: AtomicU64::new(super::LEGACY_ID + 1),
+            legacy_id: next_id(),
+            legacy_attributes: Arc::default(),
         }
     }
 
-    /// A number for a new stream.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+    /// What the program has set of the legacy stream.
+    pub(super) fn legacy_attributes(&self) -> Arc<Mutex<Attributes>> {
+        self.legacy_attributes.clone()
+    }
+
+    /// The number of the legacy stream.
+    pub(super) fn legacy_id(&self) -> u64 {
+        self.legacy_id
     }
 
     /// Gives `work` its place in `lane`, behind `extra` too.
@@ -108,6 +122,15 @@ impl Order {
         let (ticket, placed) = place(chain, &after, work, may_run_anywhere);
         state.last.insert(lane, ticket.clone());
         (ticket, placed)
+    }
+
+    /// A ticket that is punched when all that is pending has ended.
+    pub(crate) fn mark_all(&self) -> Arc<Ticket> {
+        let before = self.all();
+        let lane = Lane::NonBlocking(next_id());
+        let (ticket, placed) = self.place(lane, &before, Box::new(|| ()), true);
+        placed.mark();
+        ticket
     }
 
     /// Makes all that comes later wait for `ticket`, which may be of another context.

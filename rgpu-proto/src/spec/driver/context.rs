@@ -40,6 +40,6 @@ macro_rules! driver_context_rows { ($then:ident) => { $then! {
     0x0223 local  cuDevicePrimaryCtxRetain(pctx: NewHandle<Context>, dev: In<i32>);
     0x0224 local  cuDevicePrimaryCtxSetFlags(dev: In<i32>, flags: In<u32>);
     0x0225 local  cuDevicePrimaryCtxSetFlags_v2(dev: In<i32>, flags: In<u32>);
-    0x0226 absent cuCtxRecordEvent(h_ctx: Handle<Context>, h_event: Handle<Event>);
-    0x0227 absent cuCtxWaitEvent(h_ctx: Handle<Context>, h_event: Handle<Event>);
+    0x0226 posted cuCtxRecordEvent(h_ctx: Handle<Context>, h_event: Handle<Event>);
+    0x0227 posted cuCtxWaitEvent(h_ctx: Handle<Context>, h_event: Handle<Event>);
 }};}

@@ -27,8 +27,8 @@ macro_rules! driver_launch_rows { ($then:ident) => { $then! {
     0x0a16 absent cuLaunchCooperativeKernelMultiDevice(launch_params_list: OutPtr, num_devices: In<u32>, flags: In<u32>);
     0x0a17 absent cuLaunchGrid(f: Handle<Function>, grid_width: In<i32>, grid_height: In<i32>);
     0x0a18 absent cuLaunchGridAsync(f: Handle<Function>, grid_width: In<i32>, grid_height: In<i32>, h_stream: Handle<Stream>);
-    0x0a19 absent cuOccupancyMaxActiveClusters(num_clusters: Out<i32>, func: Handle<Function>, config: InPtr);
-    0x0a1a absent cuOccupancyMaxPotentialClusterSize(cluster_size: Out<i32>, func: Handle<Function>, config: InPtr);
+    0x0a19 local  cuOccupancyMaxActiveClusters(num_clusters: Out<i32>, func: Handle<Function>, config: InPtr);
+    0x0a1a local  cuOccupancyMaxPotentialClusterSize(cluster_size: Out<i32>, func: Handle<Function>, config: InPtr);
     0x0a1b absent cuParamSetSize(hfunc: Handle<Function>, numbytes: In<u32>);
     0x0a1c absent cuParamSetTexRef(hfunc: Handle<Function>, texunit: In<i32>, h_tex_ref: Opaque);
     0x0a1d absent cuParamSetf(hfunc: Handle<Function>, offset: In<i32>, value: In<f32>);

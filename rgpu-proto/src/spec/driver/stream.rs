@@ -24,11 +24,11 @@ macro_rules! driver_stream_rows { ($then:ident) => { $then! {
     0x0813 absent cuStreamBeginCapture(h_stream: Handle<Stream>, mode: In<u32>);
     0x0814 absent cuStreamBeginCaptureToGraph(h_stream: Handle<Stream>, h_graph: Opaque, dependencies: InPtr, dependency_data: InPtr, num_dependencies: In<usize>, mode: In<u32>);
     0x0815 absent cuStreamBeginCapture_v2(h_stream: Handle<Stream>, mode: In<u32>);
-    0x0816 absent cuStreamCopyAttributes(dst: Handle<Stream>, src: Handle<Stream>);
+    0x0816 reply  cuStreamCopyAttributes(dst: Handle<Stream>, src: Handle<Stream>);
     0x0817 absent cuStreamEndCapture(h_stream: Handle<Stream>, ph_graph: OutPtr);
-    0x0818 absent cuStreamGetAttribute(h_stream: Handle<Stream>, attr: In<u32>, value_out: OutPtr);
+    0x0818 custom cuStreamGetAttribute(h_stream: Handle<Stream>, attr: In<u32>, value_out: OutPtr);
     0x0819 absent cuStreamGetCtx_v2(h_stream: Handle<Stream>, p_ctx: NewHandle<Context>, p_green_ctx: OutPtr);
-    0x081a absent cuStreamSetAttribute(h_stream: Handle<Stream>, attr: In<u32>, value: InPtr);
+    0x081a custom cuStreamSetAttribute(h_stream: Handle<Stream>, attr: In<u32>, value: InPtr);
     0x081b absent cuStreamUpdateCaptureDependencies_v2(h_stream: Handle<Stream>, dependencies: OutPtr, dependency_data: InPtr, num_dependencies: In<usize>, flags: In<u32>);
     0x081c absent cuStreamWaitValue32_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u32>, flags: In<u32>);
     0x081d absent cuStreamWaitValue64_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u64>, flags: In<u32>);

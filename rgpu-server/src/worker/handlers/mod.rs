@@ -28,6 +28,8 @@ impl Session {
         const CONTEXT_SYNC: u16 = op!("cuCtxSynchronize");
         const STREAM_CREATE: u16 = op!("cuStreamCreateWithPriority");
         const STREAM_DESTROY: u16 = op!("cuStreamDestroy_v2");
+        const STREAM_GET: u16 = op!("cuStreamGetAttribute");
+        const STREAM_SET: u16 = op!("cuStreamSetAttribute");
         const STREAM_QUERY: u16 = op!("cuStreamQuery");
         const STREAM_SYNC: u16 = op!("cuStreamSynchronize");
         const EVENT_CREATE: u16 = op!("cuEventCreate");
@@ -74,6 +76,8 @@ impl Session {
             Opcode(CONTEXT_SYNC) => self.context_synchronize(),
             Opcode(STREAM_CREATE) => self.stream_create(&self.decode(body)?),
             Opcode(STREAM_DESTROY) => self.stream_destroy(&self.decode(body)?),
+            Opcode(STREAM_GET) => self.stream_get(&self.decode(body)?),
+            Opcode(STREAM_SET) => self.stream_set(&self.decode(body)?),
             Opcode(STREAM_QUERY) => self.stream_query(&self.decode(body)?),
             Opcode(STREAM_SYNC) => self.stream_synchronize(&self.decode(body)?),
             Opcode(EVENT_CREATE) => self.event_create(&self.decode(body)?),

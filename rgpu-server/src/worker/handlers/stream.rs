@@ -4,16 +4,22 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use rgpu_proto::msg::stream::{
-    EventCreate, EventRef, HostFunc, HostFuncDone, StreamCreate, StreamRef,
+    EventCreate, EventRef, HostFunc, HostFuncDone, StreamCreate, StreamGet, StreamRef, StreamSet,
+    StreamValue,
 };
 use rgpu_proto::status::Status;
+use rgpu_proto::wire;
 
 use crate::worker::host_func::{HostFuncs, host_func, stream_callback};
-use crate::worker::session::{DONE, Handled, Session};
+use crate::worker::session::{Answer, DONE, Handled, Session};
 use crate::worker::snapshot::Raw;
 
 /// `CU_STREAM_NON_BLOCKING`.
 const NON_BLOCKING: u32 = 1;
+/// Bytes of `CUstreamAttrValue`.
+const ATTRIBUTE_VALUE: usize = 64;
+/// `CU_STREAM_ATTRIBUTE_ACCESS_POLICY_WINDOW`.
+const ACCESS_POLICY_WINDOW: u32 = 1;
 
 impl Session {
     pub(super) fn stream_create(&mut self, create: &StreamCreate) -> Handled {
@@ -40,6 +46,42 @@ impl Session {
         }
         // SAFETY: the stream was in the map and has just been taken out of it.
         unsafe { self.driver.cuStreamDestroy_v2(raw)? };
+        Ok(DONE)
+    }
+
+    pub(super) fn stream_get(&mut self, get: &StreamGet) -> Handled {
+        let stream = self.stream(get.id)?;
+        // Aligned as the widest member of the union.
+        let mut value = [0_u64; ATTRIBUTE_VALUE / 8];
+        // SAFETY: the stream comes from the map; `value` has the size of a CUstreamAttrValue.
+        unsafe {
+            let out = value.as_mut_ptr().cast();
+            self.driver
+                .cuStreamGetAttribute(stream, get.attribute, out)?;
+        }
+        let value = value.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        Ok(Answer::Done(wire::to_bytes(&StreamValue { value })))
+    }
+
+    pub(super) fn stream_set(&mut self, set: &StreamSet) -> Handled {
+        let stream = self.stream(set.id)?;
+        if set.value.len() != ATTRIBUTE_VALUE {
+            return Err(Status::ERROR_INVALID_VALUE.into());
+        }
+        let mut value = [0_u64; ATTRIBUTE_VALUE / 8];
+        for (word, bytes) in value.iter_mut().zip(set.value.as_chunks().0) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        // An access policy begins with an address and a size.
+        if set.attribute == ACCESS_POLICY_WINDOW && !self.window.holds(value[0], value[1]) {
+            return Err(Status::ERROR_INVALID_VALUE.into());
+        }
+        // SAFETY: the stream comes from the map; `value` has the size of a CUstreamAttrValue.
+        unsafe {
+            let from = value.as_ptr().cast();
+            self.driver
+                .cuStreamSetAttribute(stream, set.attribute, from)?;
+        }
         Ok(DONE)
     }
 

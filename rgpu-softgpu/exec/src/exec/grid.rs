@@ -39,6 +39,8 @@ pub(crate) struct Grid {
     pub(crate) params_size: u64,
     pub(crate) id: u32,
     pub(crate) multiprocessors: u32,
+    /// A smaller number goes first.
+    pub(crate) priority: i32,
     pub(crate) workspace: u64,
     pub(crate) device: Arc<Device>,
     pub(crate) stacks: Arc<StackPool>,
@@ -106,6 +108,7 @@ pub(crate) struct Plan {
     pub(crate) params_size: u64,
     pub(crate) id: u32,
     pub(crate) multiprocessors: u32,
+    pub(crate) priority: i32,
     pub(crate) workspace: u64,
     pub(crate) cancel: CancelToken,
 }
@@ -151,6 +154,7 @@ impl Grid {
             params_size: plan.params_size,
             id: plan.id,
             multiprocessors: plan.multiprocessors,
+            priority: plan.priority,
             workspace: plan.workspace,
             device,
             stacks,
@@ -281,7 +285,7 @@ impl Grid {
         state.parked.iter().position(|(due, _)| *due <= now)
     }
 
-    /// Does one piece of work. A pool thread gives `until`, so that it comes back to look at other grids.
+    /// Does one piece of work, and stops at `until` where it can, so that the thread may look at other grids.
     pub(crate) fn perform(&self, work: Work, smid: u32, until: Option<Instant>) {
         let mut block = match work {
             Work::Plain => {
@@ -337,8 +341,15 @@ impl Grid {
         self.changed.notify_all();
     }
 
-    /// Works on the grid until all blocks are gone; then says how it ended.
-    pub(crate) fn drive(&self, smid: u32) -> Result<(), Fault> {
+    /// Works on the grid until all blocks are gone; then says how it ended. Before each piece of work, `urgent` does what
+    /// goes before it, as long as there is such.
+    pub(crate) fn drive(
+        &self,
+        smid: u32,
+        slice: Duration,
+        urgent: impl Fn() -> bool,
+    ) -> Result<(), Fault> {
+        while urgent() {}
         let mut state = self.lock();
         loop {
             state = match self.take_from(&mut state) {
@@ -356,7 +367,8 @@ impl Grid {
                 }
                 work => {
                     drop(state);
-                    self.perform(work, smid, None);
+                    self.perform(work, smid, Some(Instant::now() + slice));
+                    while urgent() {}
                     self.lock()
                 }
             };

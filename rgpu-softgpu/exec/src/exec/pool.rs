@@ -1,6 +1,6 @@
 //! The operating system threads that run grids.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::shared::SharedPool;
 use super::stack::{DEFAULT_STACK, StackPool};
 use super::{Device, Launch, LaunchError, MOST_BLOCK_THREADS, signals};
 
-/// How long a pool thread runs blocks of one plain kernel before it looks at other grids.
+/// How long a thread runs blocks of one plain kernel before it looks at other grids.
 const TIME_SLICE: Duration = Duration::from_millis(2);
 
 /// Bytes of memory through which the blocks of a cooperative grid meet.
@@ -57,6 +57,8 @@ struct Shared {
     /// Grids that could use help.
     open: Mutex<Open>,
     changed: Condvar,
+    /// The smallest priority number of an open grid.
+    most_urgent: AtomicI32,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,41 @@ struct Open {
 }
 
 impl Shared {
+    fn enter(&self, grid: &Arc<Grid>) {
+        let mut open = self.lock();
+        open.grids.push(grid.clone());
+        self.note_urgency(&open);
+    }
+
+    fn leave(&self, grid: &Arc<Grid>) {
+        let mut open = self.lock();
+        open.grids.retain(|other| !Arc::ptr_eq(other, grid));
+        self.note_urgency(&open);
+    }
+
+    fn note_urgency(&self, open: &Open) {
+        let priorities = open.grids.iter().map(|grid| grid.priority);
+        let least = priorities.min().unwrap_or(i32::MAX);
+        self.most_urgent.store(least, Ordering::Relaxed);
+    }
+
+    /// Starts blocks of a grid that goes before those of `priority`; false if there are none to start. A block that only
+    /// goes on, because it polls, may wait for what the caller has to do: that is done once, and not counted.
+    fn help_more_urgent(&self, priority: i32, smid: u32) -> bool {
+        if self.most_urgent.load(Ordering::Relaxed) >= priority {
+            return false;
+        }
+        let found = find(&mut self.lock(), |grid| {
+            grid.priority < priority && grid.has_unclaimed()
+        });
+        let Ok((grid, work)) = found else {
+            return false;
+        };
+        let starts = matches!(work, Work::Plain | Work::Start(..));
+        grid.perform(work, smid, Some(Instant::now() + TIME_SLICE));
+        starts
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,43 +152,43 @@ impl Pool {
 
     /// Runs a grid; returns when its last thread has ended. What it printed is then in [`Device::output`].
     pub fn launch(&self, launch: &Launch<'_>) -> Result<(), LaunchError> {
-        self.run(launch, 0)
+        self.launch_with(launch, 0, 0)
     }
 
-    /// As [`Self::launch`], for blocks that meet: `workspace` is the device address of [`WORKSPACE`] bytes of zeros
-    /// that only this launch uses.
-    pub fn launch_cooperative(
+    /// As [`Self::launch`]. For blocks that meet, `workspace` is the device address of [`WORKSPACE`] bytes of zeros that
+    /// only this launch uses; otherwise 0. Of several grids, blocks of the one with the smallest `priority` start first.
+    pub fn launch_with(
         &self,
         launch: &Launch<'_>,
         workspace: u64,
+        priority: i32,
     ) -> Result<(), LaunchError> {
-        self.run(launch, workspace)
-    }
-
-    fn run(&self, launch: &Launch<'_>, workspace: u64) -> Result<(), LaunchError> {
         let grid = Grid::new(
-            self.plan(launch, workspace)?,
+            self.plan(launch, workspace, priority)?,
             self.device.clone(),
             self.stacks.clone(),
             self.shared_memory.clone(),
         );
         launch.cancel.watch(&grid);
         signals::prepare_thread();
-        if grid.blocks() == 1 || self.workers.is_empty() {
-            return Ok(grid.drive(0)?);
+        let urgent = || self.shared.help_more_urgent(priority, 0);
+        if grid.blocks() == 1 {
+            return Ok(grid.drive(0, TIME_SLICE, urgent)?);
         }
-        self.shared.lock().grids.push(grid.clone());
+        self.shared.enter(&grid);
         // A helper that finds work wakes the next.
         self.shared.changed.notify_one();
-        let result = grid.drive(0);
-        self.shared
-            .lock()
-            .grids
-            .retain(|other| !Arc::ptr_eq(other, &grid));
+        let result = grid.drive(0, TIME_SLICE, urgent);
+        self.shared.leave(&grid);
         Ok(result?)
     }
 
-    fn plan(&self, launch: &Launch<'_>, workspace: u64) -> Result<Plan, LaunchError> {
+    fn plan(
+        &self,
+        launch: &Launch<'_>,
+        workspace: u64,
+        priority: i32,
+    ) -> Result<Plan, LaunchError> {
         let kernel = launch.kernel.clone();
         if launch.grid.contains(&0) || launch.block.contains(&0) {
             return Err(LaunchError::Invalid("a dimension is zero"));
@@ -197,6 +234,7 @@ impl Pool {
             params_size: u64::from(kernel.params_size),
             id: self.launches.fetch_add(1, Ordering::Relaxed),
             multiprocessors: self.threads,
+            priority,
             workspace,
             cancel: launch.cancel.clone(),
             kernel,
@@ -227,13 +265,13 @@ fn aligned(bytes: &[u8]) -> Box<[u128]> {
         .collect()
 }
 
-/// A pool thread: helps whichever grid can use it, each in its turn.
+/// A pool thread: helps the most urgent grid that can use it, equals in their turn.
 fn help(shared: &Shared, smid: u32) {
     signals::keep_off_this_thread();
     signals::prepare_thread();
     let mut open = shared.lock();
     while !open.closed {
-        match find(&mut open) {
+        match find(&mut open, |_| true) {
             Ok((grid, work)) => {
                 drop(open);
                 if grid.has_unclaimed() {
@@ -261,20 +299,38 @@ fn help(shared: &Shared, smid: u32) {
     }
 }
 
-/// Work for a pool thread, or when there may be some.
-fn find(open: &mut Open) -> Result<(Arc<Grid>, Work), Option<Instant>> {
+/// Work of the most urgent of the `wanted` grids that has any, or when there may be some.
+fn find(
+    open: &mut Open,
+    wanted: impl Fn(&Grid) -> bool,
+) -> Result<(Arc<Grid>, Work), Option<Instant>> {
     let count = open.grids.len();
     let mut earliest: Option<Instant> = None;
-    for offset in 0..count {
-        let index = (open.cursor + offset) % count;
-        match open.grids[index].take() {
-            Work::Done | Work::Wait(None) => {}
-            Work::Wait(Some(due)) => earliest = Some(earliest.map_or(due, |other| other.min(due))),
-            work => {
-                open.cursor = index + 1;
-                return Ok((open.grids[index].clone(), work));
+    let mut done: Option<i32> = None;
+    let next_level = |done: Option<i32>, open: &Open| {
+        let priorities = open.grids.iter().map(|grid| grid.priority);
+        let left = priorities.filter(|&priority| done.is_none_or(|done| priority > done));
+        left.min()
+    };
+    while let Some(level) = next_level(done, open) {
+        for offset in 0..count {
+            let index = (open.cursor + offset) % count;
+            let grid = &open.grids[index];
+            if grid.priority != level || !wanted(grid) {
+                continue;
+            }
+            match grid.take() {
+                Work::Done | Work::Wait(None) => {}
+                Work::Wait(Some(due)) => {
+                    earliest = Some(earliest.map_or(due, |other| other.min(due)));
+                }
+                work => {
+                    open.cursor = index + 1;
+                    return Ok((open.grids[index].clone(), work));
+                }
             }
         }
+        done = Some(level);
     }
     Err(earliest)
 }

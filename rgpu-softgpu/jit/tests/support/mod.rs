@@ -115,7 +115,7 @@ impl TestDevice {
         };
         let result = if shape.cooperative {
             let workspace = self.upload(&[0; WORKSPACE as usize]);
-            let result = self.pool.launch_cooperative(&launch, workspace);
+            let result = self.pool.launch_with(&launch, workspace, 0);
             self.free(workspace);
             result
         } else {

@@ -92,7 +92,7 @@ fn of_all_blocks_of_large_cooperative_grids_side_by_side() {
                     params: &address,
                     cancel: CancelToken::new(),
                 };
-                pool.launch_cooperative(&launch, workspace).unwrap();
+                pool.launch_with(&launch, workspace, 0).unwrap();
                 memory.release(workspace).unwrap();
                 assert_eq!(count.into_inner(), 12);
             });
@@ -219,4 +219,68 @@ fn cancelling_ends_a_kernel_that_spins_for_ever() {
             assert_eq!(fault(running.join().unwrap()).trap, Trap::Cancelled);
         });
     }
+}
+
+#[test]
+fn blocks_of_an_urgent_grid_start_first() {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Instant;
+
+    /// What both grids see. Blocks wait here as no block of a GPU could: they hold their operating system thread.
+    #[derive(Default)]
+    struct Scene {
+        low_started: AtomicBool,
+        urgent_inside: AtomicU64,
+        low_blocks: AtomicU64,
+        low_before: AtomicU64,
+    }
+
+    fn hold(until: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !until() && start.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+    }
+
+    unsafe extern "C" fn low(ctx: Ctx) {
+        let scene = argument::<Scene>(ctx);
+        if context(ctx).ctaid[0] == 0 {
+            scene.low_started.store(true, Ordering::Release);
+            hold(|| scene.urgent_inside.load(Ordering::Acquire) > 0);
+        }
+        scene.low_blocks.fetch_add(1, Ordering::AcqRel);
+    }
+
+    // Two blocks must be inside at once, and the grid has one thread of its own.
+    unsafe extern "C" fn urgent(ctx: Ctx) {
+        let scene = argument::<Scene>(ctx);
+        let inside = scene.urgent_inside.fetch_add(1, Ordering::AcqRel) + 1;
+        if inside == 2 {
+            let low = scene.low_blocks.load(Ordering::Acquire);
+            scene.low_before.store(low, Ordering::Release);
+        }
+        hold(|| scene.urgent_inside.load(Ordering::Acquire) >= 2);
+    }
+
+    let scene = Scene::default();
+    let address = (std::ptr::from_ref(&scene).expose_provenance() as u64).to_ne_bytes();
+    let launch = |entry, blocks| Launch {
+        kernel: kernel(entry, false),
+        grid: [blocks, 1, 1],
+        block: [1, 1, 1],
+        dynamic_shared: 0,
+        params: &address,
+        cancel: CancelToken::new(),
+    };
+    let pool = pool(1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| pool.launch_with(&launch(low, 1 << 16), 0, 0).unwrap());
+        hold(|| scene.low_started.load(Ordering::Acquire));
+        pool.launch_with(&launch(urgent, 2), 0, -1).unwrap();
+    });
+    assert_eq!(scene.urgent_inside.into_inner(), 2);
+    // The thread of the other grid came once the blocks that it had claimed were done, with nearly all still to do.
+    let before = scene.low_before.into_inner();
+    assert!(before < 1 << 15, "{before} of {}", 1 << 16);
+    assert_eq!(scene.low_blocks.into_inner(), 1 << 16);
 }

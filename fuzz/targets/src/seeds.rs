@@ -21,7 +21,7 @@ use rgpu_proto::msg::module::{
 };
 use rgpu_proto::msg::stream::{
     EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamGet, StreamRef,
-    StreamSet,
+    StreamSet, StreamValue,
 };
 use rgpu_proto::msg::{
     ContextCreate, ContextRef, Credit, Goodbye, Output, ReplyHead, Window, WindowAt,

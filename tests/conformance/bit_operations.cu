@@ -1,5 +1,6 @@
 // Integer and bit intrinsics against plain host code: counts, reversals, permutations, funnel shifts, wide products,
 // SIMD within a word, and 64-bit arithmetic with carries.
+// also: compute_80 compute_90
 #include "harness.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // Cooperative groups inside a block: tiles of every size, coalesced threads, collectives.
+// also: compute_80 compute_90
 #include "harness.h"
 
 #include <cooperative_groups.h>

@@ -1,5 +1,6 @@
 // Half precision: arithmetic with one rounding, pairs, comparisons with NaN, conversions, subnormals and atomics,
 // each against the same operation in float rounded once on the host.
+// also: compute_80 compute_90
 #include "harness.h"
 
 #include <cmath>

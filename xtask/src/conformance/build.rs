@@ -53,39 +53,48 @@ pub(crate) fn build(cuda: &Cuda, program: &Program, headers: &str) -> Result<boo
         return Ok(false);
     }
     std::fs::create_dir_all(folder())?;
-    let object = folder().join(format!("{}.o", program.name));
-    let file = program
-        .source
-        .file_name()
-        .context("a program without a file name")?;
-    let mut compile = nvcc(cuda, program);
-    // The name is given as it lies in its folder, so that messages of assert do not depend on the checkout.
-    compile
-        .args(["-std=c++17", "-O2", "--compile", "-o"])
-        .arg(&object)
-        .arg(file);
-    process::quiet(&mut compile, COMPILE_LIMIT)
-        .with_context(|| format!("cannot compile {}", program.name))?;
+    let mut objects = Vec::new();
+    for source in sources(program) {
+        let object = folder().join(format!("{}-{}.o", program.name, objects.len()));
+        let mut compile = nvcc(cuda, program);
+        // The name is given as it lies in its folder, so that messages of assert do not depend on the checkout.
+        compile
+            .args(["-std=c++17", "-O2", "--compile", "-o"])
+            .arg(&object)
+            .arg(source.strip_prefix(home(program)).unwrap_or(source));
+        process::quiet(&mut compile, COMPILE_LIMIT)
+            .with_context(|| format!("cannot compile {}", program.name))?;
+        objects.push(object);
+    }
     for linkage in Linkage::ALL {
         let mut link = nvcc(cuda, program);
         link.args(["-cudart", linkage.name(), "-o"])
             .arg(binary(&program.name, linkage))
-            .arg(&object);
+            .args(&objects);
         link.arg("-L").arg(cuda.lib());
         process::quiet(&mut link, COMPILE_LIMIT)
             .with_context(|| format!("cannot link {}", program.name))?;
     }
-    std::fs::remove_file(object).ok();
+    for object in objects {
+        std::fs::remove_file(object).ok();
+    }
     std::fs::write(stamp, key)?;
     Ok(true)
 }
 
 fn nvcc(cuda: &Cuda, program: &Program) -> Command {
     let mut command = cuda.command();
+    command.current_dir(home(program)).args(&program.nvcc);
     command
-        .current_dir(program.source.parent().unwrap_or_else(|| Path::new(".")))
-        .args(&program.nvcc);
-    command
+}
+
+/// The folder that the program lies in.
+fn home(program: &Program) -> &Path {
+    program.source.parent().unwrap_or_else(|| Path::new("."))
+}
+
+fn sources(program: &Program) -> impl Iterator<Item = &PathBuf> {
+    std::iter::once(&program.source).chain(&program.with)
 }
 
 /// The texts of all headers, which any program may include.
@@ -105,12 +114,18 @@ pub(crate) fn headers(folder: &Path) -> Result<String> {
 
 fn key(cuda: &Cuda, program: &Program, headers: &str) -> Result<String> {
     let mut hash = blake3::Hasher::new();
-    let source = std::fs::read(&program.source)?;
+    let mut texts = Vec::new();
+    for source in sources(program) {
+        texts.push(
+            std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?,
+        );
+    }
+    let texts = texts.concat();
     for part in [
         cuda.version().as_bytes(),
         program.nvcc.join(" ").as_bytes(),
         headers.as_bytes(),
-        &source,
+        &texts,
     ] {
         hash.update(&part.len().to_le_bytes());
         hash.update(part);

@@ -16,6 +16,8 @@ pub(crate) struct Program {
     pub name: String,
     /// The source.
     pub source: PathBuf,
+    /// Further sources, which it is linked with.
+    pub with: Vec<PathBuf>,
     /// Arguments of the compiler.
     pub nvcc: Vec<String>,
     /// What must come.
@@ -48,9 +50,10 @@ impl Program {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            if filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str())) {
-                programs.push(Self::read(name, source)?);
-            }
+            programs.extend(Self::read(name, source)?);
+        }
+        if !filters.is_empty() {
+            programs.retain(|p| filters.iter().any(|f| p.name.contains(f.as_str())));
         }
         if programs.is_empty() {
             bail!(
@@ -62,7 +65,8 @@ impl Program {
         Ok(programs)
     }
 
-    fn read(name: String, source: PathBuf) -> Result<Self> {
+    /// The program, and the same for the other architectures that its head names.
+    fn read(name: String, source: PathBuf) -> Result<Vec<Self>> {
         let text = std::fs::read_to_string(&source)
             .with_context(|| format!("cannot read {}", source.display()))?;
         let answer = source.with_extension("expected");
@@ -72,45 +76,60 @@ impl Program {
                 answer.display()
             )
         })?;
-        let (nvcc, mut expected) =
-            parse_head(&text).with_context(|| format!("head of {}", source.display()))?;
-        expected.stdout = stdout;
-        Ok(Self {
+        let mut head =
+            Head::parse(&text).with_context(|| format!("head of {}", source.display()))?;
+        head.expected.stdout = stdout;
+        let program = Self {
             name,
+            with: head.with.iter().map(|f| source.with_file_name(f)).collect(),
             source,
-            nvcc,
-            expected,
-        })
+            nvcc: head.nvcc,
+            expected: head.expected,
+        };
+        let for_others = head.also.iter().map(|arch| Self {
+            name: format!("{}-{arch}", program.name),
+            nvcc: words(&format!("-gencode arch={arch},code={arch}")),
+            ..program.clone()
+        });
+        Ok(std::iter::once(program.clone()).chain(for_others).collect())
     }
 }
 
-/// The compiler's arguments and the expectations that the first comment lines hold.
-fn parse_head(text: &str) -> Result<(Vec<String>, Expected)> {
-    let mut nvcc = words(DEFAULT_NVCC);
-    let mut expected = Expected::default();
-    for line in text.lines().take_while(|l| l.starts_with("//")) {
-        if let Some(options) = line.strip_prefix("// nvcc:") {
-            nvcc = words(options);
-        } else if let Some(what) = line.strip_prefix("// needs:") {
-            match what.trim().split_once('=') {
-                Some(("devices", count)) => {
-                    expected.devices = Some(count.parse().context("number of devices")?);
-                }
-                _ => bail!("unknown need `{}`: devices=N", what.trim()),
-            }
-        } else if let Some(what) = line.strip_prefix("// expect:") {
-            match what.trim().split_once('=') {
-                Some(("exit", code)) => expected.exit = code.parse().context("exit status")?,
-                Some(("stderr", text)) => expected.stderr.push(text.to_owned()),
-                Some(("lines", "any-order")) => expected.any_order = true,
-                _ => bail!(
-                    "unknown expectation `{}`: exit=N, stderr=TEXT or lines=any-order",
-                    what.trim()
-                ),
+/// What the first comment lines of a program say.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    nvcc: Vec<String>,
+    also: Vec<String>,
+    with: Vec<String>,
+    expected: Expected,
+}
+
+impl Head {
+    fn parse(text: &str) -> Result<Self> {
+        let mut head = Self {
+            nvcc: words(DEFAULT_NVCC),
+            also: Vec::new(),
+            with: Vec::new(),
+            expected: Expected::default(),
+        };
+        for line in text.lines().take_while(|l| l.starts_with("//")) {
+            if let Some(options) = line.strip_prefix("// nvcc:") {
+                head.nvcc = words(options);
+            } else if let Some(architectures) = line.strip_prefix("// also:") {
+                head.also = words(architectures);
+            } else if let Some(files) = line.strip_prefix("// with:") {
+                head.with = words(files);
+            } else if let Some(what) = line.strip_prefix("// needs:") {
+                head.expected.need(what.trim())?;
+            } else if let Some(what) = line.strip_prefix("// expect:") {
+                head.expected.expect(what.trim())?;
             }
         }
+        if !head.also.is_empty() && head.nvcc != words(DEFAULT_NVCC) {
+            bail!("`also` replaces the options of `nvcc`: a program has one of them");
+        }
+        Ok(head)
     }
-    Ok((nvcc, expected))
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -118,6 +137,26 @@ fn words(text: &str) -> Vec<String> {
 }
 
 impl Expected {
+    fn expect(&mut self, what: &str) -> Result<()> {
+        match what.split_once('=') {
+            Some(("exit", code)) => self.exit = code.parse().context("exit status")?,
+            Some(("stderr", text)) => self.stderr.push(text.to_owned()),
+            Some(("lines", "any-order")) => self.any_order = true,
+            _ => bail!("unknown expectation `{what}`: exit=N, stderr=TEXT or lines=any-order"),
+        }
+        Ok(())
+    }
+
+    fn need(&mut self, what: &str) -> Result<()> {
+        match what.split_once('=') {
+            Some(("devices", count)) => {
+                self.devices = Some(count.parse().context("number of devices")?);
+            }
+            _ => bail!("unknown need `{what}`: devices=N"),
+        }
+        Ok(())
+    }
+
     /// What is wrong with a run; empty if nothing is.
     pub(crate) fn complaints(&self, output: &Output) -> Vec<String> {
         let mut all = Vec::new();
@@ -180,21 +219,25 @@ mod tests {
     #[test]
     fn the_head_says_what_to_expect() {
         let text = "// A program.\n// expect: exit=3\n// expect: stderr=a=b\n// nvcc: -O0 -arch=sm_80\nint x; // expect: exit=9";
-        let (nvcc, expected) = parse_head(text).unwrap();
-        assert_eq!(nvcc, ["-O0", "-arch=sm_80"]);
+        let head = Head::parse(text).unwrap();
+        assert_eq!(head.nvcc, ["-O0", "-arch=sm_80"]);
         assert_eq!(
-            expected,
+            head.expected,
             Expected {
                 exit: 3,
                 stderr: vec!["a=b".into()],
                 ..Expected::default()
             }
         );
-        assert_eq!(parse_head("// nvcc:\n").unwrap().0.len(), 0);
-        assert!(parse_head("// expect: exti=3\n").is_err());
-        let (_, expected) = parse_head("// needs: devices=2\n").unwrap();
-        assert_eq!(expected.devices, Some(2));
-        assert!(parse_head("// needs: luck\n").is_err());
+        assert_eq!(Head::parse("// nvcc:\n").unwrap().nvcc.len(), 0);
+        assert!(Head::parse("// expect: exti=3\n").is_err());
+        let head = Head::parse("// also: compute_80 compute_90\n// with: a/b.cu\n").unwrap();
+        assert_eq!(head.also, ["compute_80", "compute_90"]);
+        assert_eq!(head.with, ["a/b.cu"]);
+        assert!(Head::parse("// nvcc: -O0\n// also: compute_80\n").is_err());
+        let head = Head::parse("// needs: devices=2\n").unwrap();
+        assert_eq!(head.expected.devices, Some(2));
+        assert!(Head::parse("// needs: luck\n").is_err());
     }
 
     #[test]

@@ -200,7 +200,7 @@ pub(crate) fn kernel(
 ) -> Result<Compiled, Error> {
     let function = &module.functions[id.index()];
     let mut dump = Dump::new(&function.name);
-    dump.ptx(|| function.span.text(&module.text).to_owned());
+    dump.ptx(module, function);
     refuse_clusters(module, function)?;
     guarded(&function.name, || {
         let plan = passes::run(module, id, trust, &mut dump)?;

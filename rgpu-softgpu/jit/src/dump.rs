@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rgpu_ptx::Module;
+use rgpu_ptx::ast::Function;
+
 /// Which stages are wanted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Wanted {
@@ -65,9 +68,12 @@ impl Dump {
         }
     }
 
-    pub(crate) fn ptx(&mut self, text: impl FnOnce() -> String) {
+    /// The kernel's own text, from its first directive to its last brace.
+    pub(crate) fn ptx(&mut self, module: &Module, kernel: &Function) {
         if self.wanted.ptx {
-            self.write("ptx", &text());
+            let head = kernel.span.text(&module.text);
+            let body = kernel.body.map_or("", |body| body.text(&module.text));
+            self.write("kernel.ptx", &format!("{head}\n{{{body}}}\n"));
         }
     }
 

@@ -10,6 +10,7 @@ mod docs;
 mod gpu_server;
 mod numba;
 mod nvml;
+mod page;
 mod paths;
 mod process;
 mod ptx_coverage;

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::dist::{self, Profile};
 use crate::report;
 use crate::toolchain;
-use crate::{conformance, coverage, demo, deps, nvml, paths, process};
+use crate::{conformance, coverage, demo, deps, nvml, page, paths, process};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -90,6 +90,11 @@ const STAGES: &[Stage] = &[
         name: "conformance",
         what: "CUDA programs behave alike on every path",
         run: run_conformance,
+    },
+    Stage {
+        name: "page",
+        what: "the commands of docs/ci-without-gpu.md do what it says",
+        run: page::run,
     },
     Stage {
         name: "nvml",

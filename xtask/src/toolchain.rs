@@ -84,6 +84,11 @@ impl Cuda {
         self.root.join("lib")
     }
 
+    /// What pip installs.
+    pub(crate) fn requirement() -> &'static str {
+        CUDA[0]
+    }
+
     /// What a build depends on beside its sources.
     pub(crate) fn version(&self) -> String {
         CUDA.join(" ")

@@ -1,13 +1,13 @@
 //! As much of the CUDA driver API as the measurements call, from whatever `libcuda.so.1` the process finds.
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr;
 
 use anyhow::{Context as _, anyhow};
 use libloading::os::unix::{Library, Symbol};
 
 /// An empty kernel with eight parameters.
-const EMPTY: &str = "
+const EMPTY: &CStr = c"
 .version 7.5
 .target sm_75
 .address_size 64
@@ -25,7 +25,11 @@ pub struct Cuda {
     empty: Function,
 }
 
-/// A kernel, of a module that stays loaded.
+/// A module that stays loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Module(*mut c_void);
+
+/// A kernel of such a module.
 #[derive(Debug, Clone, Copy)]
 pub struct Function(*mut c_void);
 
@@ -97,22 +101,38 @@ impl Cuda {
             library,
             empty: Function(ptr::null_mut()),
         };
-        cuda.empty = cuda.function(EMPTY, "empty")?;
+        cuda.empty = cuda.function(cuda.load(EMPTY)?, "empty")?;
         Ok(cuda)
     }
 
-    /// The kernel `name` of a PTX text, which is loaded.
+    /// Loads a PTX text. The module stays loaded.
     ///
     /// # Errors
-    /// The text is refused, or has no such kernel.
-    pub fn function(&self, ptx: &str, name: &str) -> anyhow::Result<Function> {
-        let (mut module, mut function) = (ptr::null_mut(), ptr::null_mut());
-        let (text, name) = (CString::new(ptx)?, CString::new(name)?);
+    /// The text is refused.
+    pub fn load(&self, ptx: &CStr) -> anyhow::Result<Module> {
+        let mut module = ptr::null_mut();
         call!(self.library, "cuModuleLoadData"(
-            &raw mut module => *mut *mut c_void, text.as_ptr().cast() => *const c_void))?;
+            &raw mut module => *mut *mut c_void, ptx.as_ptr().cast() => *const c_void))?;
+        Ok(Module(module))
+    }
+
+    /// The kernel `name` of a module.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn function(&self, module: Module, name: &str) -> anyhow::Result<Function> {
+        let (mut function, name) = (ptr::null_mut(), CString::new(name)?);
         call!(self.library, "cuModuleGetFunction"(
-            &raw mut function => *mut *mut c_void, module => *mut c_void, name.as_ptr().cast() => *const c_void))?;
+            &raw mut function => *mut *mut c_void, module.0 => *mut c_void, name.as_ptr().cast() => *const c_void))?;
         Ok(Function(function))
+    }
+
+    /// Has a kernel ready to run.
+    ///
+    /// # Errors
+    /// It cannot be compiled.
+    pub fn compile(&self, function: Function) -> anyhow::Result<()> {
+        call!(self.library, "cuFuncLoad"(function.0 => *mut c_void))
     }
 
     /// Issues `count` launches of the empty kernel. The function is looked up once, as a linked program does.

@@ -34,14 +34,10 @@ pub enum Kind {
 /// One kernel with its data.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The kernel's name, and its C function's.
-    pub name: &'static str,
+    /// The kernel and its C function.
+    pub texts: Texts,
     /// What a run does, for the table.
     pub what: &'static str,
-    /// The text for the software GPU.
-    pub ptx: &'static str,
-    /// The text for gcc.
-    pub c: &'static str,
     /// What the buffers hold at first.
     pub buffers: Vec<Vec<u8>>,
     /// Which buffer holds the result.
@@ -55,26 +51,48 @@ pub struct Case {
 }
 
 /// Names of all kernels, in the order of the table.
-pub const NAMES: [&str; 7] = [
-    "saxpy",
-    "reduction",
-    "matmul",
-    "stencil",
-    "histogram",
-    "nbody",
-    "scan",
-];
+pub const NAMES: [&str; TEXTS.len()] = {
+    let mut names = [""; TEXTS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = TEXTS[at].name;
+        at += 1;
+    }
+    names
+};
 
-/// The text of a file of the folder `kernels`.
+/// A kernel as PTX, and what it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts {
+    /// The kernel's name, and its C function's.
+    pub name: &'static str,
+    /// For the software GPU.
+    pub ptx: &'static str,
+    /// For gcc.
+    pub c: &'static str,
+}
+
+/// The texts of a kernel in the folder `kernels`.
 macro_rules! texts {
     ($name:literal) => {
-        (
-            $name,
-            include_str!(concat!("kernels/", $name, ".ptx")),
-            include_str!(concat!("kernels/", $name, ".c")),
-        )
+        Texts {
+            name: $name,
+            ptx: include_str!(concat!("kernels/", $name, ".ptx")),
+            c: include_str!(concat!("kernels/", $name, ".c")),
+        }
     };
 }
+
+/// The texts of all kernels.
+pub const TEXTS: [Texts; 7] = [SAXPY, REDUCTION, MATMUL, STENCIL, HISTOGRAM, NBODY, SCAN];
+
+const SAXPY: Texts = texts!("saxpy");
+const REDUCTION: Texts = texts!("reduction");
+const MATMUL: Texts = texts!("matmul");
+const STENCIL: Texts = texts!("stencil");
+const HISTOGRAM: Texts = texts!("histogram");
+const NBODY: Texts = texts!("nbody");
+const SCAN: Texts = texts!("scan");
 
 /// The kernel of this name.
 pub fn case(name: &str) -> Option<Case> {
@@ -90,16 +108,10 @@ pub fn case(name: &str) -> Option<Case> {
     })
 }
 
-fn new(
-    (name, ptx, c): (&'static str, &'static str, &'static str),
-    what: &'static str,
-    kind: Kind,
-) -> Case {
+fn new(texts: Texts, what: &'static str, kind: Kind) -> Case {
     Case {
-        name,
+        texts,
         what,
-        ptx,
-        c,
         buffers: Vec::new(),
         result: 0,
         kind,
@@ -124,7 +136,7 @@ fn saxpy() -> Case {
             ],
         }],
         rounds: 32,
-        ..new(texts!("saxpy"), "2^20 elements, 32 launches", Kind::Floats)
+        ..new(SAXPY, "2^20 elements, 32 launches", Kind::Floats)
     }
 }
 
@@ -149,7 +161,7 @@ fn reduction() -> Case {
         ],
         rounds: 16,
         ..new(
-            texts!("reduction"),
+            REDUCTION,
             "2^22 elements, 8 for a thread, blocks of 256; 32 launches",
             Kind::Floats,
         )
@@ -176,7 +188,7 @@ fn matmul() -> Case {
             ],
         }],
         ..new(
-            texts!("matmul"),
+            MATMUL,
             "1024 x 1024, tiles of 16 x 16; 1 launch",
             Kind::Floats,
         )
@@ -201,7 +213,7 @@ fn stencil() -> Case {
         launches: vec![launch(0, 1), launch(1, 0)],
         rounds: 10,
         ..new(
-            texts!("stencil"),
+            STENCIL,
             "1024 x 1024, 5 points, blocks of 32 x 8; 20 launches",
             Kind::Floats,
         )
@@ -220,7 +232,7 @@ fn histogram() -> Case {
         }],
         rounds: 4,
         ..new(
-            texts!("histogram"),
+            HISTOGRAM,
             "2^23 bytes, 256 bins, 32 bytes for a thread; 4 launches",
             Kind::Words,
         )
@@ -238,7 +250,7 @@ fn nbody() -> Case {
             args: vec![Arg::U32(COUNT), Arg::Buffer(0), Arg::Buffer(1)],
         }],
         ..new(
-            texts!("nbody"),
+            NBODY,
             "4096 bodies, all pairs, tiles of 256; 1 launch",
             Kind::Floats,
         )
@@ -257,7 +269,7 @@ fn scan() -> Case {
         }],
         rounds: 4,
         ..new(
-            texts!("scan"),
+            SCAN,
             "2^20 elements, 8 steps in blocks of 256; 4 launches",
             Kind::Words,
         )
@@ -295,8 +307,8 @@ mod tests {
     fn every_name_is_a_kernel_of_that_name() {
         for name in NAMES {
             let case = case(name).unwrap();
-            assert_eq!(case.name, name);
-            assert!(case.ptx.contains(&format!(".visible .entry {name}(")));
+            assert_eq!(case.texts.name, name);
+            assert!(case.texts.ptx.contains(&format!(".visible .entry {name}(")));
             assert!(case.result < case.buffers.len());
         }
         assert!(case("no such kernel").is_none());

@@ -8,8 +8,10 @@
 //! | [`kernels`] | kernels with their data, and what they are compared with |
 //! | [`reference`](mod@reference) | the C functions that kernels are compared with |
 //! | [`softgpu`] | runs both, alternately, and makes the table |
+//! | [`compile`] | loading and compiling modules, in a first and a second process |
 //! | [`stats`] | medians and spreads |
 
+pub mod compile;
 pub mod cuda;
 pub mod kernels;
 pub mod peer;

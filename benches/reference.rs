@@ -17,9 +17,9 @@ const OPTIONS: [&str; 3] = ["-O2", "-shared", "-fPIC"];
 /// # Errors
 /// There is no gcc, or it fails.
 pub fn build(case: &Case, folder: &Path) -> anyhow::Result<PathBuf> {
-    let source = folder.join(format!("{}.c", case.name));
-    let library = folder.join(format!("{}.so", case.name));
-    std::fs::write(&source, case.c)?;
+    let source = folder.join(format!("{}.c", case.texts.name));
+    let library = folder.join(format!("{}.so", case.texts.name));
+    std::fs::write(&source, case.texts.c)?;
     let mut gcc = Command::new("gcc");
     gcc.args(OPTIONS)
         .arg("-o")
@@ -32,7 +32,7 @@ pub fn build(case: &Case, folder: &Path) -> anyhow::Result<PathBuf> {
     ensure!(
         out.status.success(),
         "gcc cannot compile {}.c:\n{}",
-        case.name,
+        case.texts.name,
         String::from_utf8_lossy(&out.stderr)
     );
     Ok(library)

@@ -3,7 +3,7 @@
 //! Both sides run in one process, which finds the software GPU as `libcuda.so.1`, and in turn. A second process has
 //! the software GPU use two threads. [`serve`] is such a process; who measures asks it for one run after the other.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::fmt::Write as _;
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -45,7 +45,7 @@ pub fn serve(
     questions: impl BufRead,
     mut answers: impl Write,
 ) -> anyhow::Result<()> {
-    let reference = Reference::open(library, case.name)?;
+    let reference = Reference::open(library, case.texts.name)?;
     let mut sides = Sides::new(case, &reference)?;
     sides.check()?;
     writeln!(answers, "ready")?;
@@ -82,7 +82,8 @@ struct Sides<'a> {
 impl<'a> Sides<'a> {
     fn new(case: &'a Case, reference: &'a Reference) -> anyhow::Result<Self> {
         let cuda = Cuda::open()?;
-        let function = cuda.function(case.ptx, case.name)?;
+        let module = cuda.load(&CString::new(case.texts.ptx)?)?;
+        let function = cuda.function(module, case.texts.name)?;
         let mut device = Vec::new();
         for bytes in &case.buffers {
             let address = cuda.allocate(bytes.len())?;
@@ -140,10 +141,10 @@ impl<'a> Sides<'a> {
         ensure!(
             self.case.buffers[self.case.result] != *expected,
             "{} in C changed nothing",
-            self.case.name
+            self.case.texts.name
         );
         compare(self.case.kind, expected, &got)
-            .with_context(|| format!("{}: C and the software GPU disagree", self.case.name))
+            .with_context(|| format!("{}: C and the software GPU disagree", self.case.texts.name))
     }
 }
 

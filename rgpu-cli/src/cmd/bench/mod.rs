@@ -1,5 +1,6 @@
 //! `rgpu bench`: measurements, as ratios in one run.
 
+mod compile;
 mod remoting;
 mod softgpu;
 
@@ -11,11 +12,12 @@ use anyhow::Context as _;
 use rgpu_benches::{cuda, kernels, peer, probe};
 use rgpu_transport::{Listener, Url};
 
-/// Measure what remoting costs, or how fast the software GPU is, on this machine.
+/// Measure what remoting costs, or how fast the software GPU or its compiler is, on this machine.
 ///
 /// Every figure is a ratio of two things measured in the same run, unpinned. `remoting`: against the bare
 /// transport, a memcpy, or the local software GPU; client, server and peer share this machine, and all wait in
-/// blocking calls. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile.
+/// blocking calls. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
+/// loading a large module and compiling its kernels, in a process without and in one with a cache on disk.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to measure
@@ -27,6 +29,12 @@ pub(crate) struct Args {
     /// Bytes of a copy (remoting)
     #[arg(long, default_value = "256Mi", value_parser = crate::size::parse)]
     bytes: u64,
+    /// A PTX file to load instead of one that is made (compile)
+    #[arg(long, value_name = "FILE")]
+    ptx: Option<PathBuf>,
+    /// Most kernels to compile (compile)
+    #[arg(long, default_value_t = 210)]
+    kernels: usize,
     /// Only these kernels (softgpu)
     #[arg(long, value_name = "KERNEL", value_parser = kernels::NAMES, value_delimiter = ',')]
     only: Vec<String>,
@@ -40,11 +48,13 @@ enum Name {
     #[default]
     Remoting,
     Softgpu,
+    Compile,
 }
 
 pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
     match args.name {
         Name::Remoting => remoting::run(args.runs, args.bytes),
+        Name::Compile => compile::run(args.runs, args.ptx.as_deref(), args.kernels),
         Name::Softgpu => softgpu::run(args.runs, &args.only, args.json.as_deref()),
     }
 }
@@ -67,6 +77,13 @@ pub(crate) enum Part {
         name: String,
         #[arg(long)]
         reference: PathBuf,
+    },
+    /// A CUDA program that loads a PTX file, compiles kernels and prints JSON
+    Compile {
+        #[arg(long)]
+        ptx: PathBuf,
+        #[arg(long)]
+        kernels: usize,
     },
     /// The bare peer
     Peer {
@@ -91,6 +108,11 @@ pub(crate) fn part(part: &Part) -> anyhow::Result<()> {
         Part::Kernel { name, reference } => {
             let case = kernels::case(name).context("no such kernel")?;
             rgpu_benches::softgpu::serve(&case, reference, io::stdin().lock(), io::stdout())?;
+        }
+        Part::Compile { ptx, kernels } => {
+            let text = std::fs::read_to_string(ptx)?;
+            let measured = rgpu_benches::compile::measure(&text, *kernels)?;
+            println!("{}", serde_json::to_string(&measured)?);
         }
         Part::Peer { listen } => {
             let listener = Listener::bind(listen)?;

@@ -44,7 +44,7 @@ fn kernel(name: &str, runs: usize, two_cores: bool, folder: &Path) -> anyhow::Re
         .then(|| Asked::start(name, &library, 2))
         .transpose()?;
     let mut measured = Measured {
-        name: case.name.to_owned(),
+        name: case.texts.name.to_owned(),
         what: case.what.to_owned(),
         ..Measured::default()
     };

@@ -29,6 +29,9 @@ pub(crate) struct Options {
     list: bool,
 }
 
+/// How long each target is fuzzed.
+const FUZZ_SECONDS: &str = "60";
+
 struct Stage {
     name: &'static str,
     what: &'static str,
@@ -70,6 +73,11 @@ const STAGES: &[Stage] = &[
         name: "unit",
         what: "unit, integration and fault tests, by cargo nextest",
         run: nextest,
+    },
+    Stage {
+        name: "fuzz",
+        what: "PTX of any bytes is read or refused, for a minute",
+        run: fuzz,
     },
     Stage {
         name: "doctest",
@@ -205,6 +213,14 @@ fn nextest() -> Result<()> {
     command.current_dir(paths::root());
     command.args(["run", "--workspace", "--locked", "--no-fail-fast"]);
     must(&mut command)
+}
+
+/// Mutates the corpora of the parser and of the compiler, side by side.
+fn fuzz() -> Result<()> {
+    let tests = ["ptx_parse::mutated", "ptx_compile::mutated"];
+    let mut command = cargo(&["test", "--workspace", "--locked", "--test", "corpus"]);
+    command.arg("--").args(tests).arg("--nocapture");
+    must(command.env("RGPU_FUZZ_SECONDS", FUZZ_SECONDS))
 }
 
 fn doctest() -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -99,22 +100,39 @@ fn apply(bytes: &mut Vec<u8>, edit: &Edit, seeds: &[(PathBuf, Vec<u8>)]) {
 fn mutate(name: &str, target: Target) {
     let seeds = corpus(name);
     let input = (any::<Index>(), proptest::collection::vec(edit(), 1..6));
-    let mut runner = TestRunner::new(Config {
+    let config = Config {
         cases: cases(name),
         failure_persistence: None,
         ..Config::default()
-    });
-    let result = runner.run(&input, |(seed, edits)| {
+    };
+    let test = |(seed, edits): (Index, Vec<Edit>)| {
         let mut bytes = seed.get(&seeds).1.clone();
         for edit in &edits {
             apply(&mut bytes, edit, &seeds);
         }
         std::panic::catch_unwind(|| target(&bytes))
             .map_err(|_| TestCaseError::fail(format!("{name} fails on {}", escaped(&bytes))))
-    });
-    if let Err(failure) = result {
-        panic!("{failure}");
+    };
+    let start = Instant::now();
+    let mut tried = 0_u64;
+    loop {
+        // One that has succeeded would not try again.
+        if let Err(failure) = TestRunner::new(config.clone()).run(&input, test) {
+            panic!("{failure}");
+        }
+        tried += u64::from(cases(name));
+        if start.elapsed() >= patience() {
+            break;
+        }
     }
+    println!("{name}: {tried} mutations in {:.1?}", start.elapsed());
+}
+
+/// How long to go on trying mutations; without the setting, as many as `cases` says are tried once.
+fn patience() -> Duration {
+    std::env::var("RGPU_FUZZ_SECONDS").map_or(Duration::ZERO, |seconds| {
+        Duration::from_secs(seconds.parse().expect("RGPU_FUZZ_SECONDS is a number"))
+    })
 }
 
 fn escaped(bytes: &[u8]) -> String {

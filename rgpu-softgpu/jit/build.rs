@@ -30,6 +30,6 @@ fn main() -> std::io::Result<()> {
         }
     }
     let name = hasher.finalize().to_hex();
-    println!("cargo::rustc-env=RGPU_COMPILER={name}");
+    println!("cargo::rustc-env=COMPILER_HASH={name}");
     Ok(())
 }

@@ -53,7 +53,7 @@ impl Machine {
             let isa = native_isa()?;
             let id = [
                 // Of the sources of this compiler: see build.rs.
-                env!("RGPU_COMPILER").to_owned(),
+                env!("COMPILER_HASH").to_owned(),
                 cranelift_codegen::VERSION.to_owned(),
                 isa.triple().to_string(),
                 isa.flags().to_string(),

@@ -5,6 +5,7 @@ The process takes memory through the driver API, and must then find itself among
 
 import ctypes
 import os
+import time
 
 import pynvml
 
@@ -24,6 +25,16 @@ def take_memory():
     assert cuda.cuCtxSynchronize() == 0
 
 
+def memory_with(gpu, used):
+    """What NVML says of the memory once it has heard of `used` bytes: the worker tells the supervisor on its own."""
+    deadline = time.monotonic() + 10
+    while True:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
+        if memory.used >= used or time.monotonic() > deadline:
+            return memory
+        time.sleep(0.01)
+
+
 def main():
     take_memory()
     pynvml.nvmlInit()
@@ -32,7 +43,7 @@ def main():
     assert count == 1
     gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
     print("name:", pynvml.nvmlDeviceGetName(gpu))
-    memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
+    memory = memory_with(gpu, TAKEN)
     print("memory:", memory.total // MEGABYTE, "MiB, in use:", memory.used // MEGABYTE, "MiB")
     assert memory.total > memory.used >= TAKEN
     processes = {p.pid: p.usedGpuMemory for p in pynvml.nvmlDeviceGetComputeRunningProcesses(gpu)}

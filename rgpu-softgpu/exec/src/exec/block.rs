@@ -218,6 +218,11 @@ impl Block {
     /// Runs all threads of a block up to the same barrier, again and again. True if that was all; if threads stop at
     /// different sites, the round goes on with what they ask.
     fn block_turns(&mut self, grid: &Grid, round: &mut Round) -> Result<bool, Fault> {
+        if let Runner::Turns(turns) = &mut self.runner {
+            for (warp, state) in self.warps.iter().enumerate() {
+                turns.set_results(warp, state.live, &state.results);
+            }
+        }
         for _ in 0..BLOCK_TURNS {
             let Runner::Turns(turns) = &mut self.runner else {
                 return Ok(false);
@@ -254,9 +259,7 @@ impl Block {
         };
         let this = &mut self.warps[warp as usize];
         let first = warp as usize * 32;
-        for lane in lanes(ready) {
-            turns.set_result(first + lane as usize, this.results[lane as usize]);
-        }
+        turns.set_results(warp as usize, ready, &this.results);
         for _ in 0..WARP_TURNS {
             let ran = turns.run(grid, &self.threads, std::iter::once((warp as usize, ready)));
             let site = ran.map_err(|stop| stopped(&self.threads, grid, &stop))?;

@@ -67,7 +67,7 @@ pub(crate) fn prepare_thread() {
 }
 
 /// Keeps the program's signals away from this operating system thread, which is none of the program's: its handlers
-/// expect their own threads, and a device thread's stack is small. Faults and [`STOP`] still come.
+/// expect their own threads, and a device thread's stack is small. Faults and `STOP` still come.
 pub fn keep_off_this_thread() {
     let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `sigfillset` initialises the set; the rest only reads it.

@@ -255,8 +255,14 @@ impl TurnThreads {
         }
     }
 
-    /// What the library function that a thread stopped at gives.
-    pub(crate) fn set_result(&mut self, thread: usize, result: u64) {
+    /// What the library functions give at which lanes of a warp have stopped.
+    pub(crate) fn set_results(&mut self, warp: usize, stopped: u32, results: &[u64; 32]) {
+        for lane in lanes(stopped) {
+            self.set_result(warp * 32 + lane as usize, results[lane as usize]);
+        }
+    }
+
+    fn set_result(&mut self, thread: usize, result: u64) {
         // SAFETY: as in `arguments`; the result lies behind them.
         unsafe {
             self.frame(thread)
@@ -280,9 +286,7 @@ impl TurnThreads {
             Meet::Shfl => 4,
             Meet::Vote | Meet::Redux => 2,
             Meet::Activemask => {
-                for lane in lanes(live) {
-                    self.set_result(first + lane as usize, u64::from(live));
-                }
+                self.set_results(first / 32, live, &[u64::from(live); 32]);
                 return true;
             }
             _ => return false,
@@ -314,9 +318,7 @@ impl TurnThreads {
             }
             _ => return true,
         };
-        for lane in lanes(live) {
-            self.set_result(first + lane as usize, results[lane as usize]);
-        }
+        self.set_results(first / 32, live, &results);
         true
     }
 

@@ -17,6 +17,8 @@ use crate::jit_options::JitOptions;
 use crate::session::{Answer, Origin};
 use crate::shadow::links::Link;
 
+/// `CU_JIT_INPUT_PTX`.
+const PTX: u32 = 1;
 /// `CU_JIT_INPUT_FATBINARY`.
 const FATBINARY: u32 = 2;
 
@@ -36,21 +38,49 @@ pub(crate) unsafe fn cuLinkCreate_v2(
     }
     // SAFETY: the application's arrays.
     let options = unsafe { JitOptions::read(num_options, options, option_values)? };
+    let (id, _) = create(client, options)?;
+    // SAFETY: the application's pointer.
+    unsafe { put(state_out, id.to_c()) }
+}
+
+/// Links PTX texts, as the parts of a program of relocatable device code; the image.
+pub(super) fn link_texts(client: &'static Client, texts: &[String]) -> Result<Box<[u8]>> {
+    client.working_context()?;
+    let none = JitOptions::default();
+    let (id, link) = create(client, JitOptions::default())?;
+    let image = (1..)
+        .zip(texts)
+        .try_for_each(|(number, text)| {
+            add(
+                client,
+                id,
+                &link,
+                PTX,
+                text.as_bytes(),
+                format!("part {number}"),
+                &none,
+            )
+        })
+        .and_then(|()| complete(client, id, &none));
+    destroy(client, id)?;
+    image
+}
+
+fn create(client: &'static Client, options: JitOptions) -> Result<(Id<LinkKind>, Arc<Link>)> {
     let id = Id::<LinkKind>::new(client.mint());
     let create = LinkCreate {
         id,
         options: options.numbers().to_vec(),
     };
-    let link = Link {
+    let link = Arc::new(Link {
         options,
         image: Mutex::default(),
-    };
+    });
     client
         .session
         .post(const { Opcode::of("cuLinkCreate_v2") }, &create)?;
-    client.links.hold().insert(id.0, Arc::new(link));
-    // SAFETY: the application's pointer.
-    unsafe { put(state_out, id.to_c()) }
+    client.links.hold().insert(id.0, link.clone());
+    Ok((id, link))
 }
 
 /// The link behind a handle.
@@ -92,7 +122,9 @@ pub(crate) unsafe fn cuLinkAddData_v2(
     };
     // SAFETY: the application's arrays.
     let options = unsafe { JitOptions::read(num_options, options, option_values)? };
-    add(state, kind, bytes, name, &options)
+    let client = client()?;
+    let (id, link) = find(client, state)?;
+    add(client, id, &link, kind, bytes, name, &options)
 }
 
 pub(crate) unsafe fn cuLinkAddFile_v2(
@@ -109,20 +141,27 @@ pub(crate) unsafe fn cuLinkAddFile_v2(
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
     // SAFETY: the application's arrays.
     let options = unsafe { JitOptions::read(num_options, options, option_values)? };
-    find(client()?, state)?;
+    let client = client()?;
+    let (id, link) = find(client, state)?;
     let size = std::fs::metadata(path).map_err(|_| Status::ERROR_FILE_NOT_FOUND)?;
     if size.len() > MAX_FILE {
         return Err(Status::ERROR_OUT_OF_MEMORY);
     }
     let bytes = std::fs::read(path).map_err(|_| Status::ERROR_FILE_NOT_FOUND)?;
     let name = name.to_string_lossy().into_owned();
-    add(state, kind, &bytes, name, &options)
+    add(client, id, &link, kind, &bytes, name, &options)
 }
 
-fn add(state: *mut c_void, kind: u32, input: &[u8], name: String, options: &JitOptions) -> Result {
+fn add(
+    client: &'static Client,
+    id: Id<LinkKind>,
+    link: &Link,
+    kind: u32,
+    input: &[u8],
+    name: String,
+    options: &JitOptions,
+) -> Result {
     const OP: Opcode = Opcode::of("cuLinkAddData_v2");
-    let client = client()?;
-    let (id, link) = find(client, state)?;
     let size = input.len() as u64;
     if size == 0 {
         return Err(INVALID);
@@ -221,7 +260,10 @@ fn complete(client: &'static Client, id: Id<LinkKind>, options: &JitOptions) -> 
 pub(crate) unsafe fn cuLinkDestroy(state: *mut c_void) -> Result {
     let client = client()?;
     client.session.usable()?;
-    let id = Id::<LinkKind>::new(handle::<LinkKind>(client, state)?);
+    destroy(client, Id::new(handle::<LinkKind>(client, state)?))
+}
+
+fn destroy(client: &'static Client, id: Id<LinkKind>) -> Result {
     if client.links.hold().remove(&id.0).is_none() {
         return Err(Status::ERROR_INVALID_HANDLE);
     }

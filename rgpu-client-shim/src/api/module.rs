@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::time::Instant;
 
 use rgpu_fatbin::raw::{self, RawImage};
-use rgpu_fatbin::{Builder, Capability, Error, Fatbin, Sass};
+use rgpu_fatbin::{Capability, Error, Fatbin, Sass};
 use rgpu_proto::handle::{Function, Module};
 use rgpu_proto::limits::{INLINE_MODULE, MAX_MODULE};
 use rgpu_proto::msg::module::{
@@ -35,7 +35,7 @@ unsafe fn image_bytes(client: &'static Client, image: *const c_void) -> Result<V
     let (major, minor) = client.device(0)?.capability();
     let device = Capability::new(major as u32, minor as u32);
     let bytes = match image {
-        RawImage::Fatbin { main, prelinked } => trim(main, &prelinked, device)?,
+        RawImage::Fatbin { main, prelinked } => usable(client, main, &prelinked, device)?,
         RawImage::Elf(bytes) | RawImage::Ptx(bytes) => bytes.to_vec(),
     };
     match bytes.len() as u64 {
@@ -44,9 +44,14 @@ unsafe fn image_bytes(client: &'static Client, image: *const c_void) -> Result<V
     }
 }
 
-/// The usable images of a fat binary. Where a program linked from parts has none for the device, the PTX of its
-/// parts, to be linked.
-fn trim(main: &[u8], parts: &[&[u8]], device: Capability) -> Result<Vec<u8>> {
+/// The usable images of a fat binary. Where a program linked from parts has none for the device, the server's driver
+/// links the PTX of its parts.
+fn usable(
+    client: &'static Client,
+    main: &[u8],
+    parts: &[&[u8]],
+    device: Capability,
+) -> Result<Vec<u8>> {
     let failed = |error: Error| image_status(&error);
     let trimmed = Fatbin::parse(main)
         .map_err(failed)?
@@ -54,16 +59,16 @@ fn trim(main: &[u8], parts: &[&[u8]], device: Capability) -> Result<Vec<u8>> {
     if parts.is_empty() || !matches!(trimmed, Err(Error::NoImage(_))) {
         return trimmed.map_err(failed);
     }
-    let mut builder = Builder::new();
+    let mut texts = Vec::new();
     for part in parts {
         for entry in Fatbin::parse(part).map_err(failed)?.select_all_ptx(device) {
-            builder.push_entry(entry);
+            texts.push(entry.ptx().map_err(failed)?);
         }
     }
-    if builder.is_empty() {
+    if texts.is_empty() {
         return Err(Status::ERROR_NO_BINARY_FOR_GPU);
     }
-    Ok(builder.finish())
+    Ok(link_texts(client, &texts)?.into())
 }
 
 const fn image_status(error: &Error) -> Status {

@@ -402,6 +402,8 @@ pub struct Modifiers {
     pub shift_mode: Option<ShiftMode>,
     pub prmt: Option<PrmtMode>,
     pub atom: Option<AtomOp>,
+    /// `.acc::f32`
+    pub acc_f32: bool,
     pub shfl: Option<ShflMode>,
     pub vote: Option<VoteMode>,
     pub match_mode: Option<MatchMode>,

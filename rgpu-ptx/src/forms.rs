@@ -59,6 +59,11 @@ fn groups(row: &'static Row) -> Vec<Group> {
             alone(&[C::Sem, C::Scope]),
             alone(&[C::Hints]),
         ],
+        Op::MultimemLdReduce | Op::MultimemSt | Op::MultimemRed => vec![
+            with_types(&[C::Atom, C::AccF32, C::Vec]),
+            alone(&[C::Space]),
+            alone(&[C::Sem, C::Scope]),
+        ],
         Op::CpAsync => vec![alone(&[C::Cache, C::Space, C::Space2]), alone(&[C::Hints])],
         Op::Set => vec![with_types(&[C::Ftz]), alone(&[C::Cmp, C::BoolOp])],
         Op::Setp => vec![

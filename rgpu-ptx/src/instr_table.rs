@@ -130,6 +130,9 @@ rows! {
     St = "st" {} [Mmio Sem Scope Space Cache Hints Vec] (MEMORY) [Addr, SVec0, OptPolicy] 10 10;
     Atom = "atom" {Atom} [Sem Scope Space Atom Noftz Vec Hints] (ATOM) [DVec0Sink, Addr, SVec0, OptS0, OptPolicy] 11 11;
     Red = "red" {Atom} [Sem Scope Space Atom Noftz Vec Hints] (ATOM) [Addr, SVec0, OptPolicy] 12 11;
+    MultimemLdReduce = "multimem.ld_reduce" {Atom} [Sem Scope Space Atom AccF32 Vec] (MULTIMEM) [DVec0, Addr] 81 90;
+    MultimemSt = "multimem.st" {} [Sem Scope Space Vec] (MULTIMEM) [Addr, SVec0] 81 90;
+    MultimemRed = "multimem.red" {Atom} [Sem Scope Space Atom Vec] (MULTIMEM) [Addr, SVec0] 81 90;
     Prefetch = "prefetch" {} [Space Level Hints] () [Addr] 20 20;
     Prefetchu = "prefetchu" {Level} [Level] () [Addr] 20 20;
     Discard = "discard" {Level} [Level Space] () [Addr, ImmInt] 74 80;
@@ -235,6 +238,7 @@ pub const UNSUPPORTED_FAMILIES: &[(&str, &[&str])] = &[
         &[
             "cp.async.bulk",
             "cp.reduce",
+            "multimem.cp",
             "st.bulk",
             "tensormap",
             "fence.proxy.tensormap::generic",
@@ -246,7 +250,6 @@ pub const UNSUPPORTED_FAMILIES: &[(&str, &[&str])] = &[
         &[
             "st.async",
             "red.async",
-            "multimem",
             "clusterlaunchcontrol",
             "fence.acquire.sync_restrict::shared::cluster",
             "fence.release.sync_restrict::shared::cta",

@@ -43,6 +43,8 @@ pub enum ModClass {
     ShiftMode,
     Prmt,
     Atom,
+    /// `.acc::f32`: sums of halves are kept in single precision (`multimem.ld_reduce`).
+    AccF32,
     Shfl,
     Vote,
     MatchMode,
@@ -138,6 +140,7 @@ pub(crate) mod sets {
         MEMORY = B8 B128 U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 + BITS16_64 + INT16_64;
         ANY = Pred + MEMORY;
         ATOM = B128 U32 S32 U64 S64 F32 F64 + BITS16_64 + HALVES;
+        MULTIMEM = B32 B64 U32 S32 U64 S64 F32 F64 + HALVES;
         CVT = U8 S8 F32 F64 F16 Bf16 F16x2 Bf16x2 Tf32 E4m3x2 E5m2x2 E2m3x2 E3m2x2 E2m1x2 Ue8m0x2 + INT16_64;
         PACK_DST = U2 S2 U4 S4 U8 S8 U16 S16;
     }

@@ -116,6 +116,11 @@ impl ScalarType {
         matches!(self.kind(), TypeKind::Float)
     }
 
+    /// `.f16`, `.bf16`, or two of them.
+    pub const fn is_half(self) -> bool {
+        matches!(self, Self::F16 | Self::F16x2 | Self::Bf16 | Self::Bf16x2)
+    }
+
     /// `.sN`.
     pub const fn is_signed(self) -> bool {
         matches!(self.kind(), TypeKind::Signed)

@@ -228,6 +228,7 @@ pub(crate) fn flag_place(m: &mut Modifiers, class: ModClass) -> Option<(&mut boo
         ModClass::To => (&mut m.to, "to"),
         ModClass::Mmio => (&mut m.mmio, "mmio"),
         ModClass::Nc => (&mut m.nc, "nc"),
+        ModClass::AccF32 => (&mut m.acc_f32, "acc::f32"),
         ModClass::Sync => (&mut m.sync, "sync"),
         ModClass::Aligned => (&mut m.aligned, "aligned"),
         ModClass::Uniform => (&mut m.uniform, "uni"),

@@ -57,10 +57,6 @@ fn is_bfloat(ty: ScalarType) -> bool {
     matches!(ty, ScalarType::Bf16 | ScalarType::Bf16x2)
 }
 
-fn is_half(ty: ScalarType) -> bool {
-    is_bfloat(ty) || matches!(ty, ScalarType::F16 | ScalarType::F16x2)
-}
-
 fn space_fits(instr: &Instr) -> bool {
     use Opcode as Op;
     use StateSpace::{Global, Local, Shared, SharedCluster};
@@ -180,7 +176,7 @@ fn vector_fits(instr: &Instr) -> bool {
     let ty = first(m);
     match instr.op {
         // Halves are loaded, stored and moved as bits.
-        Opcode::Ld | Opcode::Ldu | Opcode::St | Opcode::Mov if is_half(ty) => false,
+        Opcode::Ld | Opcode::Ldu | Opcode::St | Opcode::Mov if ty.is_half() => false,
         Opcode::Mov if ty.bits() == 8 => false,
         Opcode::Mov | Opcode::Ldu => m.vec.is_none_or(|vec| {
             vec != VecWidth::V8 && ty.bits() > 1 && vec.lanes() as u32 * ty.bits() <= 128
@@ -193,11 +189,11 @@ fn vector_fits(instr: &Instr) -> bool {
         Opcode::Atom | Opcode::Red => {
             let extremum = matches!(m.atom, Some(AtomOp::Min | AtomOp::Max));
             let width = match m.vec {
-                None => !(is_half(ty) && extremum),
+                None => !(ty.is_half() && extremum),
                 Some(VecWidth::V8) => matches!(ty, ScalarType::F16 | ScalarType::Bf16),
                 Some(_) => true,
             };
-            width && (m.noftz == is_half(ty) || (is_half(ty) && m.atom == Some(AtomOp::Exch)))
+            width && (m.noftz == ty.is_half() || (ty.is_half() && m.atom == Some(AtomOp::Exch)))
         }
         _ => true,
     }
@@ -213,7 +209,7 @@ fn flushes(instr: &Instr) -> bool {
         Op::Ex2 => ty == ScalarType::F32 || is_bfloat(ty),
         // `.ftz` applies to what is compared, of `slct` to the key.
         Op::Set | Op::Slct => m.types.get(1).is_some_and(|&ty| {
-            ty == ScalarType::F32 || (instr.op == Op::Set && is_half(ty) && !is_bfloat(ty))
+            ty == ScalarType::F32 || (instr.op == Op::Set && ty.is_half() && !is_bfloat(ty))
         }),
         Op::Div | Op::Sqrt => ty == ScalarType::F32,
         Op::Cvt => true,
@@ -228,7 +224,7 @@ fn arithmetic_fits(instr: &Instr) -> bool {
     use Opcode as Op;
     let m = &instr.mods;
     let ty = first(m);
-    let rounds = !is_half(ty) || matches!(m.rounding, None | Some(Rounding::Rn));
+    let rounds = !ty.is_half() || matches!(m.rounding, None | Some(Rounding::Rn));
     let saturates = !m.sat || !(is_bfloat(ty) || ty == ScalarType::F32x2);
     match instr.op {
         Op::Add => rounds && saturates && !(m.sat && m.cc),
@@ -238,8 +234,8 @@ fn arithmetic_fits(instr: &Instr) -> bool {
         }
         Op::Mul => rounds && saturates,
         Op::Fma => {
-            let relu = is_half(ty) && !m.sat;
-            let oob = is_half(ty) && !m.ftz;
+            let relu = ty.is_half() && !m.sat;
+            let oob = ty.is_half() && !m.ftz;
             // The manual has `.rn` only, ptxas the others too.
             (rounds || is_bfloat(ty)) && saturates && (!m.relu || relu) && (!m.oob || oob)
         }
@@ -279,7 +275,7 @@ fn division(instr: &Instr) -> bool {
 
 fn extremum(m: &Modifiers) -> bool {
     let ty = first(m);
-    let float = ty == ScalarType::F32 || is_half(ty);
+    let float = ty == ScalarType::F32 || ty.is_half();
     let relu = matches!(ty, ScalarType::S32 | ScalarType::S16x2);
     // `.abs` alone is for three operands.
     let magnitudes = m.abs == m.xorsign || (m.abs && ty == ScalarType::F32);

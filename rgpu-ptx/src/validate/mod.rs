@@ -14,6 +14,7 @@ mod call;
 mod convert;
 mod limits;
 mod mods;
+mod multimem;
 mod operand;
 
 use crate::{

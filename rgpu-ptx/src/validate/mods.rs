@@ -48,6 +48,9 @@ pub(super) fn check(instr: &Instr) -> Check {
         }
         Opcode::Ld | Opcode::Ldu | Opcode::St => memory(instr)?,
         Opcode::Atom | Opcode::Red => atomic(instr)?,
+        Opcode::MultimemLdReduce | Opcode::MultimemSt | Opcode::MultimemRed => {
+            super::multimem::check(instr)?;
+        }
         Opcode::Redux => reduction(instr)?,
         Opcode::Cvt => super::convert::check(instr)?,
         Opcode::Vote => vote(instr)?,

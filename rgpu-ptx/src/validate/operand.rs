@@ -296,7 +296,10 @@ impl Checker<'_> {
 
     /// Parameters are read-only, return values write-only places.
     fn readable(&self, instr: &Instr, symbol: Symbol) -> Check {
-        let stores = matches!(instr.op, Opcode::St | Opcode::Atom | Opcode::Red);
+        let stores = matches!(
+            instr.op,
+            Opcode::St | Opcode::Atom | Opcode::Red | Opcode::MultimemSt | Opcode::MultimemRed
+        );
         match symbol {
             Symbol::Param(_) if stores => Err("a parameter cannot be written".to_owned()),
             _ => Ok(()),

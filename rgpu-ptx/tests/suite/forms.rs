@@ -80,6 +80,7 @@ fn spellings(text: &str) -> &'static [&'static str] {
             ".min",
         ],
         "red" => &[".add", ".shared.or", ".max"],
+        "multimem.ld_reduce" | "multimem.red" => &[".add", ".min.v2", ".or"],
         "prefetch" => &[".L1", ".global.L2", ".global.L2::evict_last"],
         "prefetchu" => &[".L1"],
         "discard" => &[".global.L2"],

@@ -19,6 +19,7 @@ pub(crate) mod logic;
 pub(crate) mod math;
 pub(crate) mod memory;
 pub(crate) mod moves;
+pub(crate) mod multimem;
 pub(crate) mod operand;
 pub(crate) mod place;
 pub(crate) mod special;
@@ -243,6 +244,7 @@ impl<'e, 'f> Emitter<'e, 'f> {
             | GriddepcontrolLaunchDependents => Ok(()),
             CreatePolicyFractional => moves::policy(self, instr),
             Atom | Red => atomics::emit(self, instr),
+            MultimemLdReduce | MultimemSt | MultimemRed => multimem::emit(self, instr),
             CpAsync
             | CpAsyncCommitGroup
             | CpAsyncWaitGroup

@@ -78,6 +78,7 @@ fn is_ordered_read(statement: &Statement) -> bool {
     };
     match instr.op {
         Opcode::Ld => is_ordered_load(instr),
+        Opcode::MultimemLdReduce => instr.mods.sem != Some(MemSem::Weak),
         Opcode::Atom => true,
         Opcode::MbarrierTestWait | Opcode::MbarrierTryWait => true,
         _ => false,
@@ -181,6 +182,7 @@ fn polls(body: &Body, statement: &Statement, loop_body: &[Statement]) -> bool {
     };
     match instr.op {
         Opcode::Ld => is_ordered_load(instr),
+        Opcode::MultimemLdReduce => instr.mods.sem != Some(MemSem::Weak),
         Opcode::MbarrierTestWait | Opcode::MbarrierTryWait => true,
         Opcode::Atom => atomic_polls(body, instr, loop_body),
         _ => false,

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use nix::time::{ClockId, clock_gettime};
 use rgpu_ptx::Module;
 use rgpu_softgpu_exec::abi::DEVICE_WINDOW_BASE;
 use rgpu_softgpu_jit::{Error, ModuleMemory, Program};
@@ -24,17 +25,28 @@ pub(crate) struct Failure {
     pub(crate) kernels: usize,
 }
 
-/// What was compiled, and what was not.
+/// What one load of a module gave.
 #[derive(Debug, Default)]
-pub(crate) struct Run {
-    /// PTX modules.
+pub(crate) struct Part {
+    /// As [`Image::place`].
+    pub(crate) place: String,
+    /// PTX modules that are linked together; one, mostly.
     pub(crate) modules: usize,
     /// Bytes of PTX.
     pub(crate) bytes: usize,
-    /// How long each kernel took, with its name.
+    /// Kernels met.
+    pub(crate) total: usize,
+    pub(crate) compiled: usize,
+}
+
+/// What was compiled, and what was not.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) parts: Vec<Part>,
+    /// Processor time of each kernel, with its name.
     pub(crate) compiled: Vec<(Duration, String)>,
     pub(crate) failures: Vec<Failure>,
-    /// Bytes and time to index of the largest image.
+    /// Bytes of the largest module, and the time to index it.
     pub(crate) largest: (usize, Duration),
     pub(crate) wall: Duration,
 }
@@ -42,8 +54,7 @@ pub(crate) struct Run {
 impl Run {
     /// Kernels met.
     pub(crate) fn total(&self) -> usize {
-        let failed = self.failures.iter().map(|failure| failure.kernels);
-        self.compiled.len() + failed.sum::<usize>()
+        self.parts.iter().map(|part| part.total).sum()
     }
 }
 
@@ -62,37 +73,59 @@ impl ModuleMemory for Nowhere {
     }
 }
 
-/// Compiles the kernels whose name contains `only`.
-pub(crate) fn all(images: &[Image], jobs: usize, only: Option<&str>, bar: &ProgressBar) -> Run {
+/// Which kernels are compiled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Their name contains this.
+    pub(crate) part: &'a str,
+    /// One in so many of those.
+    pub(crate) every: usize,
+}
+
+/// Compiles the kernels that are wanted.
+pub(crate) fn all(images: &[Image], jobs: usize, wanted: Wanted<'_>, bar: &ProgressBar) -> Run {
     let mut run = Run::default();
     let start = Instant::now();
     let mut programs = Vec::new();
+    let mut met = 0;
     for image in images {
-        run.modules += image.texts.len();
-        run.bytes += image.texts.iter().map(String::len).sum::<usize>();
+        let mut part = Part {
+            place: image.place.clone(),
+            modules: image.texts.len(),
+            bytes: image.texts.iter().map(String::len).sum(),
+            ..Part::default()
+        };
         match load(image, &mut run.largest) {
             Ok(program) => {
-                let wanted = |name: &&str| only.is_none_or(|part| name.contains(part));
                 let names = program.kernels().iter().map(|kernel| kernel.name.as_str());
-                let names: Vec<String> = names.filter(wanted).map(str::to_owned).collect();
+                let names = names.filter(|name| name.contains(wanted.part)).filter(|_| {
+                    met += 1;
+                    (met - 1) % wanted.every == 0
+                });
+                let names: Vec<String> = names.map(str::to_owned).collect();
                 bar.inc_length(names.len() as u64);
-                programs.push((image, program, names));
+                part.total = names.len();
+                programs.push((run.parts.len(), program, names));
             }
-            Err(error) => run.failures.push(Failure {
-                place: image.place.clone(),
-                kernel: None,
-                cause: cause(&error),
-                message: error.to_string(),
-                kernels: image
+            Err(error) => {
+                let entries = image
                     .texts
                     .iter()
-                    .map(|text| text.matches(".entry").count())
-                    .sum(),
-            }),
+                    .map(|text| text.matches(".entry").count());
+                part.total = entries.sum();
+                run.failures.push(Failure {
+                    place: image.place.clone(),
+                    kernel: None,
+                    cause: cause(&error),
+                    message: error.to_string(),
+                    kernels: part.total,
+                });
+            }
         }
+        run.parts.push(part);
     }
-    for (image, program, names) in programs {
-        kernels(image, &program, &names, jobs, bar, &mut run);
+    for (at, program, names) in programs {
+        kernels(at, &program, &names, jobs, bar, &mut run);
     }
     run.wall = start.elapsed();
     run
@@ -104,14 +137,16 @@ fn load(image: &Image, largest: &mut (usize, Duration)) -> Result<Program, Error
         [text] => Module::parse(text.as_str())?,
         texts => rgpu_ptx::link(texts.iter().cloned())?,
     };
-    if module.text.len() > largest.0 {
+    // Linking several is more than indexing one.
+    if image.texts.len() == 1 && module.text.len() > largest.0 {
         *largest = (module.text.len(), start.elapsed());
     }
     Program::new(module, &Nowhere(AtomicU64::new(DEVICE_WINDOW_BASE)))
 }
 
+/// Compiles the kernels of part `at`.
 fn kernels(
-    image: &Image,
+    at: usize,
     program: &Program,
     names: &[String],
     jobs: usize,
@@ -122,19 +157,25 @@ fn kernels(
     let run = Mutex::new(run);
     let work = || {
         while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let start = Instant::now();
+            let start = processor_time();
             let result = program.compile(name);
-            let time = start.elapsed();
+            let time = processor_time().saturating_sub(start);
             let mut run = run.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
-                Ok(_) => run.compiled.push((time, name.clone())),
-                Err(error) => run.failures.push(Failure {
-                    place: image.place.clone(),
-                    kernel: Some(name.clone()),
-                    cause: cause(&error),
-                    message: error.to_string(),
-                    kernels: 1,
-                }),
+                Ok(_) => {
+                    run.parts[at].compiled += 1;
+                    run.compiled.push((time, name.clone()));
+                }
+                Err(error) => {
+                    let place = run.parts[at].place.clone();
+                    run.failures.push(Failure {
+                        place,
+                        kernel: Some(name.clone()),
+                        cause: cause(&error),
+                        message: error.to_string(),
+                        kernels: 1,
+                    });
+                }
             }
             if !run.failures.is_empty() {
                 bar.set_message(format!("({} failed)", run.failures.len()));
@@ -147,6 +188,12 @@ fn kernels(
             scope.spawn(work);
         }
     });
+}
+
+/// What this thread has used of its processor: other work on the machine does not count.
+fn processor_time() -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    now.map_or(Duration::ZERO, Duration::from)
 }
 
 /// What an error has in common with others: no names, no places.
@@ -174,12 +221,14 @@ mod tests {
 
     const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n";
 
-    fn run(texts: &[&str], only: Option<&str>) -> Run {
+    const ALL: Wanted<'_> = Wanted { part: "", every: 1 };
+
+    fn run(texts: &[&str], wanted: Wanted<'_>) -> Run {
         let image = Image {
             place: "test".to_owned(),
             texts: texts.iter().map(|text| format!("{HEAD}{text}")).collect(),
         };
-        all(&[image], 2, only, &ProgressBar::hidden())
+        all(&[image], 2, wanted, &ProgressBar::hidden())
     }
 
     #[test]
@@ -188,7 +237,7 @@ mod tests {
              .visible .entry bad() { .reg .b64 %rd<3>; frobnicate.u32 %rd1, %rd2; ret; }\n\
              .extern .func missing();\n\
              .visible .entry unresolved() { call missing; ret; }\n";
-        let all = run(&[text], None);
+        let all = run(&[text], ALL);
         assert_eq!((all.total(), all.compiled.len()), (3, 1));
         assert_eq!(all.compiled[0].1, "good");
         let mut failed: Vec<_> = all
@@ -198,7 +247,13 @@ mod tests {
             .collect();
         failed.sort_unstable();
         assert_eq!(failed, ["bad", "unresolved"]);
-        assert_eq!(run(&[text], Some("oo")).total(), 1);
+        let named = Wanted {
+            part: "oo",
+            every: 1,
+        };
+        assert_eq!(run(&[text], named).total(), 1);
+        let some = run(&[text], Wanted { part: "", every: 2 });
+        assert_eq!((some.total(), some.compiled.len()), (2, 1));
     }
 
     #[test]
@@ -208,17 +263,21 @@ mod tests {
                 ".extern .func f();\n.visible .entry k() { call f; ret; }\n",
                 ".visible .func f() { ret; }\n",
             ],
-            None,
+            ALL,
         );
         assert_eq!(
-            (all.modules, all.compiled.len(), all.failures.len()),
+            (
+                all.parts[0].modules,
+                all.parts[0].compiled,
+                all.failures.len()
+            ),
             (2, 1, 0)
         );
     }
 
     #[test]
     fn kernels_of_a_module_that_does_not_load_are_counted() {
-        let all = run(&["this is no PTX\n.entry a() {}\n.entry b() {}"], None);
+        let all = run(&["this is no PTX\n.entry a() {}\n.entry b() {}"], ALL);
         assert_eq!((all.total(), all.failures.len()), (2, 1));
     }
 }

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Compile every kernel of the sources for the software GPU, as a launch would.
 ///
-/// Prints how many of them compile, the failures grouped by cause, and the time. Fails if a kernel fails.
+/// Prints how many of them compile in each file, the failures grouped by cause, and the time. Fails if a kernel fails.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask ptx-coverage")]
 struct Options {
@@ -29,9 +29,15 @@ struct Options {
     /// Only kernels whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Only one in N of them
+    #[arg(long, value_name = "N", default_value = "1")]
+    every: NonZero<usize>,
     /// Show each kernel that fails, not only an example of each cause
     #[arg(long)]
     list_failures: bool,
+    /// Show the kernels of each module, not only of each file
+    #[arg(long)]
+    list_modules: bool,
     /// Where wheels that pip downloads are kept
     #[arg(
         long,
@@ -71,9 +77,17 @@ fn run(options: &Options) -> Result<bool> {
     let bar = ProgressBar::new(0);
     let style = "{bar:30} {pos}/{len} kernels, {elapsed}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(style)?);
-    let run = compile::all(&images, jobs, options.only.as_deref(), &bar);
+    let wanted = compile::Wanted {
+        part: options.only.as_deref().unwrap_or(""),
+        every: options.every.get(),
+    };
+    let run = compile::all(&images, jobs, wanted, &bar);
     bar.finish_and_clear();
-    print!("{}", summary::text(&run, options.list_failures));
+    let list = summary::List {
+        failures: options.list_failures,
+        modules: options.list_modules,
+    };
+    print!("{}", summary::text(&run, list));
     ensure!(run.total() > 0, "no kernel to compile");
     Ok(run.failures.is_empty())
 }

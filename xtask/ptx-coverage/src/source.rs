@@ -15,7 +15,7 @@ const DEVICE: Capability = Capability::new(9, 0);
 /// What one load of a module gets: one text, or those that are to be linked.
 #[derive(Debug)]
 pub(crate) struct Image {
-    /// Where it was found.
+    /// The file it was found in, and the section.
     pub(crate) place: String,
     pub(crate) texts: Vec<String>,
 }
@@ -120,7 +120,8 @@ fn wheel(place: &str, bytes: &[u8], images: &mut Vec<Image>) -> Result<()> {
 fn file(place: &str, bytes: &[u8], images: &mut Vec<Image>) -> Result<()> {
     if elf::is(bytes) {
         for load in elf::loads(bytes)? {
-            containers(place, &load, images)?;
+            let place = format!("{place} {}", load.section);
+            containers(&place, &load.containers, images)?;
         }
         return Ok(());
     }

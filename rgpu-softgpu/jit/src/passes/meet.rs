@@ -5,7 +5,7 @@
 //! ordering semantics decides whether it goes on. A read-modify-write that retries with the value it
 //! has just seen makes progress by itself and is no poll.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use rgpu_ptx::ast::{Body, CallTarget, Instr, Label, Operand, Reg, Statement, StatementKind};
@@ -111,19 +111,30 @@ pub(crate) fn back_edges(body: &Body) -> Vec<RangeInclusive<usize>> {
 }
 
 fn polling_back_edges(body: &Body, calls_reader: &dyn Fn(&Statement) -> bool) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    for range in back_edges(body) {
-        let statements = &body.statements[range.clone()];
-        let reads = |s: &Statement| is_ordered_read(s) || is_sleep(s) || calls_reader(s);
-        if !statements.iter().any(reads) {
-            continue;
-        }
-        let sleeps = statements.iter().any(is_sleep);
-        if sleeps || statements.iter().any(calls_reader) || decides_by_reading(body, statements) {
-            found.insert(*range.end());
-        }
+    let places = |wanted: &dyn Fn(&Statement) -> bool| -> Vec<usize> {
+        let all = body.statements.iter().enumerate();
+        all.filter(|(_, statement)| wanted(statement))
+            .map(|(at, _)| at)
+            .collect()
+    };
+    let waits = places(&|statement| is_sleep(statement) || calls_reader(statement));
+    let reads = places(&is_ordered_read);
+    if waits.is_empty() && reads.is_empty() {
+        return BTreeSet::new();
     }
-    found
+    let mut flow = Flow::new(body);
+    let yields = |range: &RangeInclusive<usize>| {
+        !within(&waits, range).is_empty() || flow.read_decides(within(&reads, range), range)
+    };
+    let loops = back_edges(body).into_iter();
+    loops.filter(yields).map(|range| *range.end()).collect()
+}
+
+/// The part of ascending numbers that lies in a range.
+fn within<'a>(numbers: &'a [usize], range: &RangeInclusive<usize>) -> &'a [usize] {
+    let first = numbers.partition_point(|at| at < range.start());
+    let end = numbers.partition_point(|at| at <= range.end());
+    &numbers[first..end]
 }
 
 /// Whether a statement is `nanosleep`.
@@ -131,77 +142,106 @@ pub(super) fn is_sleep(statement: &Statement) -> bool {
     matches!(&statement.kind, StatementKind::Instr(instr) if instr.op == Opcode::Nanosleep)
 }
 
-/// True if a polling read decides a branch of the loop.
-fn decides_by_reading(body: &Body, statements: &[Statement]) -> bool {
-    let deciding = deciding_registers(statements);
-    statements.iter().any(|statement| {
+/// Which statements set and which read each register.
+struct Flow<'a> {
+    body: &'a Body,
+    sets: Places,
+    uses: Places,
+    /// The registers reached from the reads of a loop.
+    reached: Vec<bool>,
+}
+
+impl<'a> Flow<'a> {
+    fn new(body: &'a Body) -> Self {
+        Self {
+            body,
+            sets: Places::new(body, &|statement, f| {
+                visit::defs(statement, &mut |reg| f(reg))
+            }),
+            uses: Places::new(body, &|statement, f| {
+                visit::uses(statement, &mut |reg| f(reg))
+            }),
+            reached: vec![false; body.regs.len()],
+        }
+    }
+
+    /// True if what a polling read of a loop gives decides, through other registers or not, whether a branch of the
+    /// loop is taken or a thread ends.
+    fn read_decides(&mut self, reads: &[usize], range: &RangeInclusive<usize>) -> bool {
+        let mut queue = Vec::new();
+        let reach = |at: usize, reached: &mut [bool], queue: &mut Vec<Reg>| {
+            visit::defs(&self.body.statements[at], &mut |reg| {
+                if !std::mem::replace(&mut reached[reg.index()], true) {
+                    queue.push(reg);
+                }
+            });
+        };
+        for &at in reads {
+            if self.polls(at, range) {
+                reach(at, &mut self.reached, &mut queue);
+            }
+        }
         let mut decides = false;
-        visit::defs(statement, &mut |reg| decides |= deciding.contains(&reg));
-        decides && polls(body, statement, statements)
-    })
-}
-
-/// Registers that the guards of the loop's branches depend on, within the loop.
-fn deciding_registers(statements: &[Statement]) -> HashSet<Reg> {
-    let mut deciding = HashSet::new();
-    for statement in statements {
-        match &statement.kind {
-            StatementKind::Branch { .. } => deciding.extend(statement.guard.map(|guard| guard.reg)),
-            StatementKind::BranchIndexed { .. } => {
-                visit::uses(statement, &mut |reg| {
-                    deciding.insert(reg);
-                });
-            }
-            StatementKind::Instr(instr) if matches!(instr.op, Opcode::Ret | Opcode::Exit) => {
-                deciding.extend(statement.guard.map(|guard| guard.reg));
-            }
-            _ => {}
-        }
-    }
-    loop {
-        let before = deciding.len();
-        for statement in statements {
-            let mut relevant = false;
-            visit::defs(statement, &mut |reg| relevant |= deciding.contains(&reg));
-            if relevant {
-                visit::uses(statement, &mut |reg| {
-                    deciding.insert(reg);
-                });
+        let mut next = 0;
+        while let Some(&reg) = queue.get(next)
+            && !decides
+        {
+            next += 1;
+            for &at in within(self.uses.of(reg), range) {
+                decides |= is_way_out(&self.body.statements[at]);
+                reach(at, &mut self.reached, &mut queue);
             }
         }
-        if deciding.len() == before {
-            return deciding;
+        for reg in queue {
+            self.reached[reg.index()] = false;
         }
+        decides
     }
-}
 
-/// True if this statement waits for what another thread writes.
-fn polls(body: &Body, statement: &Statement, loop_body: &[Statement]) -> bool {
-    let StatementKind::Instr(instr) = &statement.kind else {
-        return false;
-    };
-    match instr.op {
-        Opcode::Ld => is_ordered_load(instr),
-        Opcode::MultimemLdReduce => instr.mods.sem != Some(MemSem::Weak),
-        Opcode::MbarrierTestWait | Opcode::MbarrierTryWait => true,
-        Opcode::Atom => atomic_polls(body, instr, loop_body),
-        _ => false,
-    }
-}
-
-fn atomic_polls(body: &Body, instr: &Instr, loop_body: &[Statement]) -> bool {
-    let operand = instr.operands.get(2);
-    match instr.mods.atom {
-        // Retrying with the value just seen is an update; a fixed comparand waits for a state.
-        Some(AtomOp::Cas) => match operand {
-            Some(Operand::Reg(reg)) => !is_defined_in(*reg, loop_body),
+    /// True if this ordered read waits for what another thread writes.
+    fn polls(&self, at: usize, range: &RangeInclusive<usize>) -> bool {
+        match &self.body.statements[at].kind {
+            StatementKind::Instr(instr) if instr.op == Opcode::Atom => {
+                self.atomic_polls(instr, range)
+            }
             _ => true,
-        },
-        Some(AtomOp::Add | AtomOp::Inc | AtomOp::Dec) => match operand {
-            Some(Operand::Reg(reg)) => is_set_to_zero(*reg, &body.statements),
-            other => is_zero(other),
-        },
-        _ => true,
+        }
+    }
+
+    fn atomic_polls(&self, instr: &Instr, range: &RangeInclusive<usize>) -> bool {
+        let operand = instr.operands.get(2);
+        match instr.mods.atom {
+            // Retrying with the value just seen is an update; a fixed comparand waits for a state.
+            Some(AtomOp::Cas) => match operand {
+                Some(Operand::Reg(reg)) => within(self.sets.of(*reg), range).is_empty(),
+                _ => true,
+            },
+            Some(AtomOp::Add | AtomOp::Inc | AtomOp::Dec) => match operand {
+                Some(Operand::Reg(reg)) => self.is_set_to_zero(*reg),
+                other => is_zero(other),
+            },
+            _ => true,
+        }
+    }
+
+    /// True if the register may hold zero because a `mov` says so; code that is not optimised reads like that.
+    fn is_set_to_zero(&self, reg: Reg) -> bool {
+        let mut sets = self.sets.of(reg).iter();
+        sets.any(|at| {
+            matches!(&self.body.statements[*at].kind, StatementKind::Instr(instr)
+                if instr.op == Opcode::Mov
+                    && instr.operands.first() == Some(&Operand::Reg(reg))
+                    && is_zero(instr.operands.get(1)))
+        })
+    }
+}
+
+/// Control may leave the straight line here.
+fn is_way_out(statement: &Statement) -> bool {
+    match &statement.kind {
+        StatementKind::Branch { .. } | StatementKind::BranchIndexed { .. } => true,
+        StatementKind::Instr(instr) => matches!(instr.op, Opcode::Ret | Opcode::Exit),
+        _ => false,
     }
 }
 
@@ -209,22 +249,38 @@ fn is_zero(operand: Option<&Operand>) -> bool {
     matches!(operand, Some(Operand::Imm(rgpu_ptx::ast::Imm::Int(0))))
 }
 
-/// True if the register may hold zero because a `mov` says so; code that is not optimised reads like that.
-fn is_set_to_zero(reg: Reg, statements: &[Statement]) -> bool {
-    statements.iter().any(|statement| {
-        matches!(&statement.kind, StatementKind::Instr(instr)
-            if instr.op == Opcode::Mov
-                && instr.operands.first() == Some(&Operand::Reg(reg))
-                && is_zero(instr.operands.get(1)))
-    })
+/// For each register, statements in ascending order.
+struct Places {
+    starts: Vec<usize>,
+    list: Vec<usize>,
 }
 
-fn is_defined_in(reg: Reg, statements: &[Statement]) -> bool {
-    statements.iter().any(|statement| {
-        let mut found = false;
-        visit::defs(statement, &mut |def| found |= def == reg);
-        found
-    })
+/// Gives the registers of a statement that are of interest.
+type Registers<'a> = &'a dyn Fn(&Statement, &mut dyn FnMut(Reg));
+
+impl Places {
+    fn new(body: &Body, registers: Registers<'_>) -> Self {
+        let mut ends = vec![0; body.regs.len() + 1];
+        for statement in &body.statements {
+            registers(statement, &mut |reg| ends[reg.index() + 1] += 1);
+        }
+        for at in 1..ends.len() {
+            ends[at] += ends[at - 1];
+        }
+        let starts = ends.clone();
+        let mut list = vec![0; starts.last().copied().unwrap_or(0)];
+        for (at, statement) in body.statements.iter().enumerate() {
+            registers(statement, &mut |reg| {
+                list[ends[reg.index()]] = at;
+                ends[reg.index()] += 1;
+            });
+        }
+        Self { starts, list }
+    }
+
+    fn of(&self, reg: Reg) -> &[usize] {
+        &self.list[self.starts[reg.index()]..self.starts[reg.index() + 1]]
+    }
 }
 
 #[cfg(test)]
@@ -288,6 +344,12 @@ mod tests {
         let sum = "L: ld.volatile.global.u32 %r1, [%rd1]; add.u32 %r2, %r2, %r1;\n\
                    add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, 9; @%p1 bra L;";
         assert_eq!(analyse(sum), (false, 0));
+        let behind = "L: ld.volatile.global.u32 %r1, [%rd1]; add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, 9;\n\
+                      @%p1 bra L; setp.eq.u32 %p2, %r1, 0; @%p2 bra M; add.u32 %r3, %r3, 1; M:";
+        assert_eq!(analyse(behind), (false, 0));
+        let leaving =
+            "L: ld.volatile.global.u32 %r1, [%rd1]; setp.eq.u32 %p2, %r1, 0; @%p2 exit; bra L;";
+        assert_eq!(analyse(leaving), (true, 1));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! out. A launch that prints much writes through, so that memory stays bounded and nothing is lost.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where a text belongs.
@@ -122,11 +123,22 @@ const MOST_QUEUED: usize = 1 << 20;
 
 /// The output of one launch.
 #[derive(Debug, Default)]
-pub(crate) struct LaunchOutput(Mutex<Texts>);
+pub(crate) struct LaunchOutput {
+    texts: Mutex<Texts>,
+    /// Bytes that failed assertions have printed.
+    asserted: AtomicUsize,
+}
 
 impl LaunchOutput {
+    /// What is printed is kept; of failed assertions only as much as fits CUDA's default buffer, since they are many
+    /// and alike.
     pub(crate) fn write(&self, channel: Channel, bytes: &[u8], device: &Output) {
-        let mut texts = lock(&self.0);
+        if channel == Channel::Err
+            && self.asserted.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len() > MOST_QUEUED
+        {
+            return;
+        }
+        let mut texts = lock(&self.texts);
         texts.push(channel, bytes);
         if texts.len() > MOST_QUEUED {
             let texts = std::mem::take(&mut *texts);
@@ -136,7 +148,7 @@ impl LaunchOutput {
 
     /// Hands over what is left when the launch ends.
     pub(crate) fn finish(&self, device: &Output) {
-        let texts = std::mem::take(&mut *lock(&self.0));
+        let texts = std::mem::take(&mut *lock(&self.texts));
         if !texts.0.is_empty() {
             device.append(texts);
         }

@@ -151,6 +151,10 @@ impl Block {
                     return Pause::Faulted(fault);
                 }
             };
+            if grid.failing() {
+                self.abandon(grid);
+                return Pause::Finished;
+            }
             if self.live == 0 {
                 self.give_back(grid);
                 return Pause::Finished;
@@ -202,6 +206,9 @@ impl Block {
                     Runner::Turns(_) => self.warp_turn(grid, warp, ready)?,
                     Runner::Coroutines(_) => self.thread_turns(grid, warp, ready)?,
                 };
+                if grid.failing() {
+                    break;
+                }
             }
         }
         Ok(round)
@@ -238,7 +245,7 @@ impl Block {
                 return Ok(true);
             }
             if turns.meet(site) == Some(Meet::BarSyncAll) {
-                if grid.stopped() {
+                if grid.stopped() || grid.failing() {
                     return Ok(true);
                 }
                 continue;
@@ -265,6 +272,7 @@ impl Block {
             let site = ran.map_err(|stop| stopped(&self.threads, grid, &stop))?;
             let meet = turns.meet(site);
             if let Some(meet) = meet
+                && !grid.failing()
                 && ready == this.live
                 && turns.complete_warp(meet, first, ready)
             {

@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::shared::SharedPool;
 use super::stack::StackPool;
 use super::{CancelToken, Device, plain, signals};
-use crate::abi::{Entry, Kernel, Trap};
+use crate::abi::{Entry, Kernel, ThreadContext, Trap};
 use crate::output::LaunchOutput;
 
 /// A running block of a resumable kernel counts as so many stacks: it has one, and some gigabytes of addresses.
@@ -25,6 +25,11 @@ const LARGEST_CHUNK: u64 = 256;
 /// Before a thread that would not stop is interrupted again.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// What a multiprocessor of compute capability 9.0 holds.
+const MOST_RESIDENT_THREADS: u32 = 2048;
+const MOST_RESIDENT_BLOCKS: u32 = 32;
+/// How long other threads may go on after an assertion has failed, so that theirs fail and are printed too.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One launch, while it runs.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub(crate) struct Grid {
     next: AtomicU64,
     parked_count: AtomicUsize,
     stop: AtomicBool,
+    /// An assertion has failed: only blocks of the first wave start any more, and none goes past its next meeting.
+    failing: AtomicBool,
     /// Somebody sees to it that its threads end.
     chased: AtomicBool,
     state: Mutex<State>,
@@ -164,6 +171,7 @@ impl Grid {
             next: AtomicU64::new(0),
             parked_count: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
             chased: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -179,8 +187,23 @@ impl Grid {
         self.stop.load(Ordering::Relaxed) || self.cancel.is_cancelled()
     }
 
+    /// Whether threads are to go on only as far as they do not wait for others.
+    pub(crate) fn failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// How many blocks are to start. Those that would run at once on a GPU are not kept from failing too.
+    fn last(&self) -> u64 {
+        if self.failing() {
+            let each = (MOST_RESIDENT_THREADS / self.block_threads).clamp(1, MOST_RESIDENT_BLOCKS);
+            self.total.min(u64::from(each * self.multiprocessors))
+        } else {
+            self.total
+        }
+    }
+
     pub(crate) fn has_unclaimed(&self) -> bool {
-        self.next.load(Ordering::Relaxed) < self.total
+        self.next.load(Ordering::Relaxed) < self.last()
     }
 
     /// Whether no other block of the grid waits for an operating system thread.
@@ -210,7 +233,8 @@ impl Grid {
         }
         let size = (self.total / (u64::from(self.multiprocessors) * 16)).clamp(1, LARGEST_CHUNK);
         let first = self.next.fetch_add(size, Ordering::Relaxed);
-        (first < self.total).then(|| first..(first + size).min(self.total))
+        let last = self.last();
+        (first < last).then(|| first..(first + size).min(last))
     }
 
     /// Finds something to do. What it gives must be handed to [`Self::perform`].
@@ -219,7 +243,7 @@ impl Grid {
     }
 
     fn take_from(&self, state: &mut State) -> Work {
-        if self.stopped() {
+        if self.stopped() || self.failing() && !self.has_unclaimed() {
             let parked = std::mem::take(&mut state.parked);
             self.parked_count.store(0, Ordering::Relaxed);
             self.retire(state, parked.len());
@@ -244,7 +268,7 @@ impl Grid {
             )
         {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            if number < self.total {
+            if number < self.last() {
                 state.resident += 1;
                 state.enlist();
                 state.new_is_next = false;
@@ -408,7 +432,16 @@ impl Grid {
         }
     }
 
-    /// Sees to it that the threads of a stopped grid end, even those in endless loops: from a thread of its own, because
+    /// The assertion of a thread has failed. The launch will, once those threads whose turn it was are done.
+    pub(crate) fn assertion_failed(&self, context: &ThreadContext) {
+        let fault = Fault::at(&self.kernel.name, context, Trap::Assert, None);
+        self.lock().fault.get_or_insert(fault);
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            self.chase();
+        }
+    }
+
+    /// Sees to it that the threads of a stopped or failing grid end, even those in endless loops: from a thread of its own, because
     /// the caller may be one that is waited for.
     pub(crate) fn chase(&self) {
         let Some(grid) = self.this.upgrade() else {
@@ -419,12 +452,30 @@ impl Grid {
         }
         let chase = move || {
             signals::keep_off_this_thread();
+            grid.let_fail();
             grid.interrupt_workers();
         };
         let name = "rgpu-stop".to_owned();
         if let Err(error) = std::thread::Builder::new().name(name).spawn(chase) {
             tracing::error!(%error, "no thread to stop a kernel: it may never end");
         }
+    }
+
+    /// Stops a failing grid, unless it ends by itself.
+    fn let_fail(&self) {
+        let until = Instant::now() + LAST_WORDS;
+        let mut state = self.lock();
+        while (self.has_unclaimed() || !state.workers.is_empty())
+            && !self.stopped()
+            && Instant::now() < until
+        {
+            state = self
+                .changed
+                .wait_timeout(state, LONGEST_PAUSE)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Interrupts all that work on the grid until none is left. One that is in a library call, not in compiled code,

@@ -63,6 +63,7 @@ pub(super) extern "C" fn free(ctx: Ctx, address: u64) {
     }
 }
 
+/// Compiled code ends the thread after this call.
 pub(super) extern "C" fn assertfail(
     ctx: Ctx,
     message: u64,
@@ -73,13 +74,7 @@ pub(super) extern "C" fn assertfail(
 ) {
     // SAFETY: compiled code passes its own context.
     let thread = unsafe { Thread::of(ctx) };
-    report_assertion(thread, message, file, line, function);
-    thread.fault(Trap::Assert, None)
-}
-
-/// Prints a failed assertion as NVIDIA's driver does. Apart from the caller, which never returns, so that
-/// everything here is dropped.
-fn report_assertion(thread: &Thread, message: u64, file: u64, line: u32, function: u64) {
+    // As NVIDIA's driver prints it.
     let text = |address| {
         let bytes = read_string(thread, address).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -95,6 +90,7 @@ fn report_assertion(thread: &Thread, message: u64, file: u64, line: u32, functio
         .grid()
         .output
         .write(Channel::Err, line.as_bytes(), thread.device().output());
+    thread.grid().assertion_failed(&thread.context);
 }
 
 /// Arguments as `vprintf` finds them: one after the other, each at a multiple of its size.

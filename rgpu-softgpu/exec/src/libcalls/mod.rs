@@ -8,7 +8,7 @@
 //! - A pair (value, predicate) comes back as one `u64`: value in bits 0..32, predicate in bit 32.
 //! - `.ftz` and `.sat` are the caller's: flush or clamp before and after.
 //! - NaN results are PTX's canonical NaN.
-//! - `trap` and `assertfail` do not return.
+//! - `trap` does not return. After `assertfail` the thread has to end.
 //!
 //! | function | arguments after the context |
 //! |---|---|

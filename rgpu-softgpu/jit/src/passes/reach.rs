@@ -9,6 +9,7 @@ use rgpu_ptx::ast::{
 use rgpu_ptx::instr_table::Opcode;
 
 use super::visit;
+use crate::emit::call::ends_thread;
 use crate::error::Error;
 
 /// One function to compile.
@@ -24,7 +25,7 @@ pub(crate) struct Function {
     pub(crate) callees: Vec<FuncId>,
     /// It calls through a register.
     pub(crate) calls_indirectly: bool,
-    /// It holds an `exit`, which in a function must also end the callers.
+    /// It holds an `exit`, or calls what ends the thread, which in a function must also end the callers.
     pub(crate) exits: bool,
     /// Every symbol it mentions.
     pub(crate) symbols: HashSet<Symbol>,
@@ -141,6 +142,8 @@ fn load(module: &Module, id: FuncId) -> Result<Function, Error> {
                     if is_device_function(module, callee) {
                         callees.insert(callee);
                     }
+                    let callee = &module.functions[callee.index()];
+                    exits |= callee.body.is_none() && ends_thread(&callee.name);
                 }
                 CallTarget::Indirect { .. } => calls_indirectly = true,
                 CallTarget::OneOf { targets, .. } => {

@@ -118,23 +118,69 @@ fn printf_in_order() {
     }
 }
 
+/// Fails the assertions of odd threads.
+unsafe extern "C" fn assert_even(ctx: Ctx) {
+    let strings = argument::<Strings>(ctx);
+    if context(ctx).tid[0] % 2 == 1 {
+        call!(assertfail: fn(Ctx, u64, u64, u32, u64, u64); ctx, strings.at(2), strings.at(3), 12, strings.at(4), 1);
+    }
+}
+
 #[test]
-fn a_failed_assertion_is_printed_and_ends_the_launch() {
+fn all_assertions_that_fail_are_printed_and_end_the_launch() {
     unsafe extern "C" fn entry(ctx: Ctx) {
         let strings = argument::<Strings>(ctx);
         call!(vprintf: fn(Ctx, u64, u64) -> u32; ctx, strings.at(5), 0);
-        if context(ctx).tid[0] == 1 {
+        // SAFETY: our own argument.
+        unsafe { assert_even(ctx) };
+    }
+    for threads_meet in [false, true] {
+        let (result, texts) = printed(entry, threads_meet, 1, 6);
+        let fault = fault(result);
+        assert_eq!((fault.trap, fault.thread), (Trap::Assert, [1, 0, 0]));
+        let of = |wanted| {
+            let texts = texts.iter().filter(|(channel, _)| *channel == wanted);
+            texts.map(|(_, text)| text.as_str()).collect::<String>()
+        };
+        assert_eq!(of(Channel::Out), "plain\n".repeat(6));
+        let lines = [1, 3, 5].map(|thread| {
+            format!(
+                "kernel.cu:12: void k(int): block: [0,0,0], thread: [{thread},0,0] Assertion `x > 0` failed.\n"
+            )
+        });
+        assert_eq!(of(Channel::Err), lines.concat());
+    }
+}
+
+#[test]
+fn assertions_fill_no_more_than_their_buffer() {
+    // Blocks of 1024 threads, half of which fail. Two run at once on a multiprocessor; of a large grid more are taken
+    // at a time, whose lines of more than 80 bytes do not fit.
+    let (_, few) = printed(assert_even, false, 8, 1024);
+    let (_, many) = printed(assert_even, false, 1024, 1024);
+    let failed = |texts: &[(Channel, String)]| -> String {
+        let texts = texts.iter().filter(|(channel, _)| *channel == Channel::Err);
+        texts.map(|(_, text)| text.as_str()).collect()
+    };
+    assert_eq!(failed(&few).lines().count(), 2 * 512);
+    assert!(((1 << 20) - 100..=1 << 20).contains(&failed(&many).len()));
+}
+
+/// A thread whose assertion failed does not hold up others that end; one that does not end is stopped.
+#[test]
+fn a_failed_assertion_ends_threads_that_wait() {
+    unsafe extern "C" fn entry(ctx: Ctx) {
+        let strings = argument::<Strings>(ctx);
+        if context(ctx).tid[0] == 0 {
             call!(assertfail: fn(Ctx, u64, u64, u32, u64, u64); ctx, strings.at(2), strings.at(3), 12, strings.at(4), 1);
-            unreachable!();
+            return;
+        }
+        loop {
+            call!(yield_: fn(Ctx); ctx);
         }
     }
-    let (result, texts) = printed(entry, true, 1, 2);
-    let fault = fault(result);
-    assert_eq!((fault.trap, fault.thread), (Trap::Assert, [1, 0, 0]));
-    assert_eq!(texts[0], (Channel::Out, "plain\nplain\n".to_owned()));
-    let line =
-        "kernel.cu:12: void k(int): block: [0,0,0], thread: [1,0,0] Assertion `x > 0` failed.\n";
-    assert_eq!(texts[1], (Channel::Err, line.to_owned()));
+    let (result, _) = printed(entry, true, 2, 64);
+    assert_eq!(fault(result).trap, Trap::Assert);
 }
 
 #[test]

@@ -66,10 +66,7 @@ fn impossible_launches_are_refused_and_nothing_runs() {
     let module = module();
     let bounded = function(module, "bounded");
     assert_eq!(launch(bounded, 1, 64, null_mut(), &mut []), SUCCESS);
-    assert_eq!(
-        launch(bounded, 1, 65, null_mut(), &mut []),
-        LAUNCH_OUT_OF_RESOURCES
-    );
+    assert_eq!(launch(bounded, 1, 65, null_mut(), &mut []), INVALID_VALUE);
     assert_eq!(launch(bounded, 1, 1025, null_mut(), &mut []), INVALID_VALUE);
     assert_eq!(launch(bounded, 0, 1, null_mut(), &mut []), INVALID_VALUE);
     assert_eq!(
@@ -151,6 +148,64 @@ fn attributes_of_a_launch_are_heeded_or_refused() {
     // SAFETY: the field is four bytes wide; it is not read as an enumeration again.
     unsafe { (&raw mut attribute.id).cast::<u32>().write(4711) };
     assert_eq!(launch(&config), INVALID_VALUE);
+}
+
+/// A sum of `count` words, all of which are read before the first is added.
+fn sum_of(name: &str, directives: &str, count: u32) -> String {
+    let each = |f: &dyn Fn(u32) -> String| (0..count).map(f).collect::<String>();
+    format!(
+        ".visible .entry {name}(.param .u64 p) {directives} {{ .reg .b32 %r<{}>; .reg .b64 %rd<2>;\n\
+         ld.param.u64 %rd1, [p]; {} {} st.global.u32 [%rd1], %r0; ret; }}\n",
+        count + 1,
+        each(&|n| format!("ld.global.u32 %r{n}, [%rd1+{}];\n", 4 * n)),
+        each(&|n| format!("add.u32 %r0, %r0, %r{n};\n")),
+    )
+}
+
+#[test]
+fn registers_are_those_that_a_kernel_needs() {
+    let _context = Context::new();
+    let text = String::from(".version 8.0\n.target sm_75\n.address_size 64\n")
+        + &sum_of("few", "", 4)
+        + &sum_of("many", "", 40)
+        + &sum_of("limited", ".maxnreg 24", 40)
+        + &sum_of("crowded", ".maxntid 1024, 1, 1\n.minnctapersm 2", 100)
+        + &sum_of("alone", ".maxntid 128, 1, 1", 100);
+    let text = CString::new(text).unwrap();
+    let mut module = null_mut();
+    ok!(cuModuleLoadData(&mut module, text.as_ptr().cast()));
+    let registers = |name| {
+        let mut registers = 0;
+        ok!(cuFuncGetAttribute(
+            &mut registers,
+            4,
+            function(module, name)
+        ));
+        registers
+    };
+    // The words, their address, and a few of the machine's own.
+    assert!((6..=16).contains(&registers("few")));
+    assert!((42..=52).contains(&registers("many")));
+    assert_eq!(registers("limited"), 24);
+    // 65,536 registers, 2,048 threads.
+    assert_eq!(registers("crowded"), 32);
+    assert!((102..=112).contains(&registers("alone")));
+
+    let fit = |name, threads| {
+        let mut blocks = 0;
+        let function = function(module, name);
+        ok!(cuOccupancyMaxActiveBlocksPerMultiprocessor(
+            &mut blocks,
+            function,
+            threads,
+            0
+        ));
+        blocks
+    };
+    assert_eq!(fit("few", 128), 16);
+    assert_eq!(fit("crowded", 1024), 2);
+    // 112 registers of 32 threads are 3,584: 18 warps, of four warps each four blocks.
+    assert_eq!(fit("alone", 128), 4);
 }
 
 #[test]

@@ -50,7 +50,14 @@ fn check(layout: &Layout, kernel: &Kernel, limits: &LaunchLimits, bad_shape: Sta
         return Err(bad_shape);
     }
     if threads > kernel.max_threads.max(0) as u64 {
-        return Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES);
+        // A block beyond `__launch_bounds__` is the caller's mistake; one for which the registers do not suffice asks
+        // for too much.
+        let registers = kernel.registers.max(0) as u64 * threads;
+        return Err(if registers > u64::from(limits.registers) {
+            Status::ERROR_LAUNCH_OUT_OF_RESOURCES
+        } else {
+            INVALID
+        });
     }
     let usual = limits.shared.saturating_sub(kernel.shared as u32);
     let most = usual.max(kernel.max_dynamic_shared() as u32);
@@ -487,8 +494,8 @@ mod tests {
         let info = KernelInfo {
             name: "k".into(),
             params: vec![(0, 8), (8, 4), (16, 8)],
-            // At most 256 threads, 1 KiB of static shared memory.
-            attributes: vec![(0, 256), (1, 1024), (8, 47 << 10)],
+            // At most 256 threads of 200 registers, 1 KiB of static shared memory.
+            attributes: vec![(0, 256), (1, 1024), (4, 200), (8, 47 << 10)],
         };
         Arc::clone(&Image::new(1, &[info]).unwrap().kernels[0])
     }
@@ -530,8 +537,9 @@ mod tests {
                 Err(INVALID_CONFIGURATION)
             );
         }
+        assert_eq!(try_launch(layout([1, 1, 1], [257, 1, 1], 0)), Err(INVALID));
         assert_eq!(
-            try_launch(layout([1, 1, 1], [257, 1, 1], 0)),
+            try_launch(layout([1, 1, 1], [512, 1, 1], 0)),
             Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES)
         );
         assert_eq!(

@@ -52,6 +52,8 @@ pub(crate) struct LaunchLimits {
     pub(crate) shared: u32,
     /// The same for kernels that asked for more.
     pub(crate) shared_optin: u32,
+    /// Registers of a block.
+    pub(crate) registers: u32,
     /// Whether blocks may wait for each other.
     pub(crate) cooperative: bool,
     /// Multiprocessors.
@@ -72,6 +74,7 @@ impl LaunchLimits {
             threads: of(1, 1024),
             shared: of(8, 48 << 10),
             shared_optin: of(97, 48 << 10),
+            registers: of(12, 64 << 10),
             cooperative: of(95, 0) != 0,
             multiprocessors: of(16, 1),
         }

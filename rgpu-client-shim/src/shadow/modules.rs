@@ -15,6 +15,8 @@ use crate::names::Hold;
 const MAX_THREADS: u32 = 0;
 /// `CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES`.
 const SHARED_SIZE: u32 = 1;
+/// `CU_FUNC_ATTRIBUTE_NUM_REGS`.
+const REGISTERS: u32 = 4;
 /// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`.
 const MAX_DYNAMIC_SHARED: u32 = 8;
 
@@ -49,6 +51,8 @@ pub(crate) struct Kernel {
     pub(crate) params_size: usize,
     /// Threads of a block at most.
     pub(crate) max_threads: i32,
+    /// Registers of a thread.
+    pub(crate) registers: i32,
     /// Bytes of static shared memory.
     pub(crate) shared: i32,
     /// Bytes of dynamic shared memory at most; the application may raise it.
@@ -75,6 +79,7 @@ impl Kernel {
             params,
             params_size,
             max_threads: attribute(MAX_THREADS, 1024),
+            registers: attribute(REGISTERS, 0),
             shared: attribute(SHARED_SIZE, 0),
             max_dynamic_shared: AtomicI32::new(attribute(MAX_DYNAMIC_SHARED, 48 << 10)),
             attributes: Mutex::new(attributes),

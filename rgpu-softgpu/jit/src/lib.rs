@@ -21,6 +21,7 @@ pub use cache::Cache;
 pub use emit::call::is_system_function;
 pub use error::Error;
 pub use globals::{Global, ModuleMemory};
+pub use passes::needs::Needs;
 pub use program::{Counts, KernelInfo, KernelParam, Program};
 
 /// First value that stands for a function's address; function number n is at `+ n * FUNCTION_STRIDE`.

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::globals::{self, Global, ModuleMemory};
 use crate::object::Outside;
 use crate::passes::bounds::Trust;
+use crate::passes::needs::{self, Needs};
 use crate::trampoline;
 
 /// A parameter of a kernel.
@@ -77,6 +78,7 @@ pub struct Program {
     machine: &'static Machine,
     kernels: Vec<KernelInfo>,
     compiled: Mutex<HashMap<(String, Trust), Arc<Slot>>>,
+    needs: Mutex<HashMap<FuncId, Needs>>,
     cache: Option<Arc<Cache>>,
     /// Hash of the text, once a key is asked for.
     hash: OnceLock<blake3::Hash>,
@@ -118,6 +120,7 @@ impl Program {
             machine,
             kernels,
             compiled: Mutex::new(HashMap::new()),
+            needs: Mutex::new(HashMap::new()),
             cache: None,
             hash: OnceLock::new(),
             counts: Default::default(),
@@ -193,12 +196,27 @@ impl Program {
         self.compile_with(name, Trust::Nothing)
     }
 
-    fn compile_with(&self, name: &str, trust: Trust) -> Result<Arc<Kernel>, Arc<Error>> {
-        let missing = || Arc::new(Error::NoSuchKernel(name.to_owned()));
-        let id = self.module.function_id(name).ok_or_else(missing)?;
-        if self.module.functions[id.index()].kind != FunctionKind::Entry {
-            return Err(missing());
+    /// What a kernel takes of a multiprocessor; compiles nothing.
+    pub fn needs(&self, name: &str) -> Result<Needs, Arc<Error>> {
+        let id = self.id(name)?;
+        let mut needs = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = needs.get(&id) {
+            return Ok(*found);
         }
+        let found = needs::run(&self.module, id).map_err(Arc::new)?;
+        needs.insert(id, found);
+        Ok(found)
+    }
+
+    fn id(&self, name: &str) -> Result<FuncId, Arc<Error>> {
+        let id = self.module.function_id(name);
+        let is_kernel = |id: &FuncId| self.module.functions[id.index()].kind == FunctionKind::Entry;
+        id.filter(is_kernel)
+            .ok_or_else(|| Arc::new(Error::NoSuchKernel(name.to_owned())))
+    }
+
+    fn compile_with(&self, name: &str, trust: Trust) -> Result<Arc<Kernel>, Arc<Error>> {
+        let id = self.id(name)?;
         let slot = {
             let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(compiled.entry((name.to_owned(), trust)).or_default())

@@ -293,3 +293,22 @@ fn a_folder_that_others_may_write_is_refused() {
         0o700
     );
 }
+
+#[test]
+fn what_a_kernel_needs_is_known_without_its_code() {
+    let program = Program::load(TEXT, &TestDevice::get()).unwrap();
+    let needs = program.needs("k").unwrap();
+    assert_eq!(
+        program.counts(),
+        Counts {
+            compiled: 0,
+            cached: 0
+        }
+    );
+    let kernel = program.compile("k").unwrap();
+    assert_eq!(needs.local_size, u64::from(kernel.local_size));
+    assert_eq!(needs.static_shared, u64::from(kernel.static_shared));
+    // %rd3 and %r8 where the result is written.
+    assert!((3..=8).contains(&needs.live_words));
+    assert!(program.needs("twice").is_err(), "no kernel");
+}

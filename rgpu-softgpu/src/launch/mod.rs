@@ -67,12 +67,11 @@ pub(crate) fn launch(
     {
         return Err(Status::ERROR_INVALID_VALUE);
     }
-    if threads > signature.max_threads() {
-        return Err(Status::ERROR_LAUNCH_OUT_OF_RESOURCES);
-    }
+    // More than `.maxntid` says is a mistake of the caller, not of resources.
+    require(threads <= signature.max_threads())?;
     let gpu = stream.context().gpu()?;
-    let code = function.code()?;
-    require(shape.dynamic_shared <= function.max_dynamic_shared(&code))?;
+    let most_shared = function.max_dynamic_shared(function.code()?.static_shared);
+    require(shape.dynamic_shared <= most_shared)?;
     if shape.cooperative {
         let blocks = occupancy::blocks(function, threads, shape.dynamic_shared.into())?;
         let most = u64::from(blocks) * u64::from(gpu.device.multiprocessors());

@@ -23,12 +23,12 @@ struct Need {
 
 impl Need {
     fn of(function: &Function) -> Result<Self> {
-        let code = function.code()?;
+        let static_shared = function.static_shared()?;
         Ok(Self {
             max_threads: function.signature().max_threads(),
-            registers: function.signature().registers(),
-            static_shared: code.static_shared,
-            max_dynamic_shared: function.max_dynamic_shared(&code),
+            registers: function.registers()?,
+            static_shared,
+            max_dynamic_shared: function.max_dynamic_shared(static_shared),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rgpu_ptx::ast;
 use rgpu_softgpu_exec::abi;
+use rgpu_softgpu_jit::Needs;
 
 use super::{Kernel, Module};
 use crate::context::{self, Context};
@@ -26,20 +27,24 @@ pub(crate) struct Signature {
     max_threads: u32,
     /// `.reqntid`.
     required: Option<[u32; 3]>,
-    /// `.maxnreg`.
-    max_registers: Option<u32>,
+    /// The registers that each thread may have.
+    max_registers: u32,
     /// The number in `.target`.
     arch: u32,
 }
 
-/// Registers of a thread in our reports. Compiled code has none; this many let a multiprocessor be full.
-const REGISTERS: u32 = 32;
+/// Registers of a thread, at most.
+const MOST_REGISTERS: u32 = 255;
+/// Registers that hold no value of the program: the stack pointer, and what the machine needs for itself.
+const OWN_REGISTERS: u32 = 6;
 
 impl Signature {
     pub(super) fn of(kernel: &ast::Function, arch: u32) -> Self {
         let directives = &kernel.directives;
         let bound = directives.reqntid.or(directives.maxntid);
         let bound = bound.map(|[x, y, z]| x.saturating_mul(y).saturating_mul(z));
+        let most = limits::THREADS_PER_BLOCK;
+        let threads = bound.map_or(most, |bound| bound.clamp(1, most));
         Self {
             name: kernel.name.clone(),
             c_name: CString::new(kernel.name.as_str()).unwrap_or_default(),
@@ -49,11 +54,13 @@ impl Signature {
                 .map(|param| (param.offset, param.size))
                 .collect(),
             params_size: kernel.params_size(),
-            max_threads: bound.map_or(limits::THREADS_PER_BLOCK, |bound| {
-                bound.clamp(1, limits::THREADS_PER_BLOCK)
-            }),
+            max_threads: threads,
             required: directives.reqntid,
-            max_registers: directives.maxnreg,
+            max_registers: most_registers(
+                directives.maxnreg,
+                threads,
+                directives.minnctapersm.unwrap_or(1),
+            ),
             arch,
         }
     }
@@ -89,10 +96,24 @@ impl Signature {
         self.required
     }
 
-    pub(crate) fn registers(&self) -> u32 {
-        self.max_registers
-            .map_or(REGISTERS, |most| most.clamp(1, REGISTERS))
+    /// Registers of a thread that keeps so many words at once.
+    pub(crate) fn registers(&self, live_words: u32) -> u32 {
+        live_words
+            .saturating_add(OWN_REGISTERS)
+            .min(self.max_registers)
     }
+}
+
+/// The most registers of a thread with which as many threads fit as the kernel's directives say: blocks of
+/// `.maxntid`, or the largest blocks there are, `.minnctapersm` at a time; and no more than `.maxnreg`.
+fn most_registers(maxnreg: Option<u32>, threads: u32, min_blocks: u32) -> u32 {
+    let warps = threads
+        .div_ceil(limits::WARP)
+        .saturating_mul(min_blocks.max(1));
+    // A warp's registers are handed out 256 at a time: 8 for each thread.
+    let fit = limits::REGISTERS_PER_SM / limits::WARP / warps / 8 * 8;
+    let most = fit.clamp(16, MOST_REGISTERS);
+    maxnreg.map_or(most, |own| own.clamp(1, most))
 }
 
 /// What the program may set; a kernel of a library and its functions share it.
@@ -172,6 +193,10 @@ pub(crate) fn resolve_to_launch(handle: *mut c_void) -> Result<Resolved> {
     })
 }
 
+fn small(size: u64) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
 impl Function {
     pub(super) fn new(
         context: Arc<Context>,
@@ -213,10 +238,24 @@ impl Function {
         self.module.compile_for(self.signature.name(), params)
     }
 
+    /// Bytes of static shared memory.
+    pub(crate) fn static_shared(&self) -> Result<u32> {
+        Ok(small(self.needs()?.static_shared))
+    }
+
+    /// Registers of a thread. Compiled code has the CPU's; this is what a GPU might need.
+    pub(crate) fn registers(&self) -> Result<u32> {
+        Ok(self.signature.registers(self.needs()?.live_words))
+    }
+
+    fn needs(&self) -> Result<Needs> {
+        self.module.needs(self.signature.name())
+    }
+
     /// Most dynamic shared memory that a launch may ask for.
-    pub(crate) fn max_dynamic_shared(&self, code: &abi::Kernel) -> u32 {
+    pub(crate) fn max_dynamic_shared(&self, static_shared: u32) -> u32 {
         let set = self.settings.max_dynamic_shared.load(Ordering::Relaxed);
-        let default = limits::SHARED_PER_BLOCK.saturating_sub(code.static_shared);
+        let default = limits::SHARED_PER_BLOCK.saturating_sub(static_shared);
         u32::try_from(set).unwrap_or(default)
     }
 
@@ -224,14 +263,14 @@ impl Function {
     pub(crate) fn attribute(&self, wanted: u32) -> Result<i32> {
         let value = match wanted {
             attribute::MAX_THREADS_PER_BLOCK => self.signature.max_threads(),
-            attribute::SHARED_SIZE => self.code()?.static_shared,
-            attribute::CONST_SIZE => u32::try_from(self.module.constant_size()).unwrap_or(u32::MAX),
-            attribute::LOCAL_SIZE => self.code()?.local_size,
-            attribute::REGISTERS => self.signature.registers(),
+            attribute::SHARED_SIZE => self.static_shared()?,
+            attribute::CONST_SIZE => small(self.module.constant_size()),
+            attribute::LOCAL_SIZE => small(self.needs()?.local_size),
+            attribute::REGISTERS => self.registers()?,
             attribute::PTX_VERSION => self.signature.arch,
             attribute::BINARY_VERSION => u32::from(CAPABILITY.0 * 10 + CAPABILITY.1),
             attribute::CACHE_MODE_CA => 0,
-            attribute::MAX_DYNAMIC_SHARED => self.max_dynamic_shared(&*self.code()?),
+            attribute::MAX_DYNAMIC_SHARED => self.max_dynamic_shared(self.static_shared()?),
             attribute::CARVEOUT => return Ok(self.settings.carveout.load(Ordering::Relaxed)),
             attribute::FIRST_OF_CLUSTER..=attribute::LAST_OF_CLUSTER => 0,
             _ => return Err(Status::ERROR_INVALID_VALUE),
@@ -243,7 +282,7 @@ impl Function {
     pub(crate) fn set_attribute(&self, wanted: u32, value: i32) -> Result {
         match wanted {
             attribute::MAX_DYNAMIC_SHARED => {
-                let room = limits::SHARED_PER_BLOCK_OPTIN.checked_sub(self.code()?.static_shared);
+                let room = limits::SHARED_PER_BLOCK_OPTIN.checked_sub(self.static_shared()?);
                 let fits = u32::try_from(value).is_ok_and(|value| room >= Some(value));
                 require(fits)?;
                 self.settings

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rgpu_proto::handle::{self, Id};
 use rgpu_softgpu_exec::abi;
 use rgpu_softgpu_exec::memory::DeviceMemory;
-use rgpu_softgpu_jit::{Cache, Error, ModuleMemory, Program};
+use rgpu_softgpu_jit::{Cache, Error, ModuleMemory, Needs, Program};
 
 use super::image::Refusal;
 use super::{Function, Image, Settings};
@@ -140,6 +140,13 @@ impl Module {
     /// Address and size of a variable.
     pub(crate) fn global(&self, name: &str) -> Result<(u64, u64)> {
         self.program.global(name).ok_or(Status::ERROR_NOT_FOUND)
+    }
+
+    /// What a kernel takes of a multiprocessor; compiles nothing.
+    pub(super) fn needs(&self, name: &str) -> Result<Needs> {
+        self.program
+            .needs(name)
+            .map_err(|error| report(name, &error))
     }
 
     /// Compiled code of a kernel.

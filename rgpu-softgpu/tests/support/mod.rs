@@ -19,7 +19,6 @@ pub(crate) const INVALID_HANDLE: u32 = 400;
 pub(crate) const NOT_FOUND: u32 = 500;
 pub(crate) const NOT_READY: u32 = 600;
 pub(crate) const ILLEGAL_ADDRESS: u32 = 700;
-pub(crate) const LAUNCH_OUT_OF_RESOURCES: u32 = 701;
 pub(crate) const CONTEXT_IS_DESTROYED: u32 = 709;
 pub(crate) const COOPERATIVE_LAUNCH_TOO_LARGE: u32 = 720;
 pub(crate) const NOT_PERMITTED: u32 = 800;

@@ -2,6 +2,7 @@
 
 use rgpu_ptx::ast::{Body, Instr, Label, Reg, Statement, StatementKind};
 use rgpu_ptx::instr_table::Opcode;
+use rgpu_ptx::types::ScalarType;
 
 use super::visit;
 
@@ -119,6 +120,17 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// The most 32-bit words that are live at once. Predicates take none.
+    pub(crate) fn words(&self) -> u32 {
+        let widths: Vec<u32> = self.body.regs.iter().map(|ty| words_of(*ty)).collect();
+        let mut most = 0;
+        let count = |set: &BitSet| set.iter().filter_map(|reg| widths.get(reg)).sum();
+        self.around(&|_| true, &mut |_, before, after| {
+            most = most.max(count(before)).max(count(after));
+        });
+        most
+    }
+
     fn empty(&self) -> BitSet {
         BitSet::new(self.body.regs.len() + 1)
     }
@@ -145,6 +157,14 @@ impl<'a> Live<'a> {
                 set.insert(self.carry());
             }
         }
+    }
+}
+
+fn words_of(ty: ScalarType) -> u32 {
+    if ty == ScalarType::Pred {
+        0
+    } else {
+        ty.size().div_ceil(4)
     }
 }
 
@@ -211,14 +231,18 @@ fn blocks(body: &Body) -> Vec<Block> {
 mod tests {
     use super::*;
 
-    /// Registers, by name, that are live before the first statement with `opcode`.
-    fn live_before(body: &str, opcode: Opcode) -> Vec<String> {
+    fn parsed(body: &str) -> Body {
         let text = format!(
             ".version 8.0\n.target sm_90\n.address_size 64\n.visible .entry k() {{\n\
-             .reg .pred %p<4>; .reg .b32 %r<8>;\n{body}\nret;\n}}\n"
+             .reg .pred %p<4>; .reg .b16 %h<4>; .reg .b32 %r<8>; .reg .b64 %rd<8>;\n{body}\nret;\n}}\n"
         );
         let module = rgpu_ptx::Module::parse(text.as_str()).unwrap();
-        let body = crate::module::body(&module, module.function_id("k").unwrap()).unwrap();
+        crate::module::body(&module, module.function_id("k").unwrap()).unwrap()
+    }
+
+    /// Registers, by name, that are live before the first statement with `opcode`.
+    fn live_before(body: &str, opcode: Opcode) -> Vec<String> {
+        let body = parsed(body);
         let live = Live::new(&body);
         let is_wanted = |at: usize| matches!(&body.statements[at].kind, StatementKind::Instr(instr) if instr.op == opcode);
         let mut names = Vec::new();
@@ -253,5 +277,21 @@ mod tests {
         assert_eq!(live_before(guarded, Opcode::BarSync), ["%p1", "%r1"]);
         let plain = "mov.u32 %r1, 1; bar.sync 0; mov.u32 %r1, 2; st.shared.u32 [%r1], %r1;";
         assert!(live_before(plain, Opcode::BarSync).is_empty());
+    }
+
+    #[test]
+    fn words_are_those_that_are_live_at_once() {
+        let words = |text: &str| {
+            let body = parsed(text);
+            Live::new(&body).words()
+        };
+        // %r1 and %rd1 together; %h1 takes a word too, the predicate none.
+        let both = "mov.u32 %r1, 1; mov.u64 %rd1, 2; mov.u16 %h1, 3; setp.eq.u32 %p1, %r1, 1; \
+                    @%p1 st.global.u16 [%rd1], %h1; st.global.u32 [%rd1], %r1;";
+        assert_eq!(words(both), 4);
+        // One after the other.
+        let apart = "mov.u64 %rd1, 2; ld.global.u64 %rd2, [%rd1]; ld.global.u64 %rd3, [%rd2]; st.global.u64 [%rd3], 1;";
+        assert_eq!(words(apart), 2);
+        assert_eq!(words(""), 0);
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod frames;
 pub(crate) mod groups;
 pub(crate) mod live;
 pub(crate) mod meet;
+pub(crate) mod needs;
 pub(crate) mod reach;
 pub(crate) mod reg_types;
 pub(crate) mod resume;

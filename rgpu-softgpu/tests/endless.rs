@@ -254,6 +254,30 @@ fn a_fault_of_another_kernel_of_the_context_stops_them() {
     });
 }
 
+/// Waits for a word that nobody writes.
+fn wait_for_ever(stream: Handle) {
+    ok!(cuStreamWaitValue32_v2(stream, zeros(4), 1, 1));
+}
+
+#[test]
+fn a_stream_that_waits_for_a_word_ends_with_its_context() {
+    must_end("destroyed", || {
+        let context = Context::new();
+        wait_for_ever(null_mut());
+        drop(context);
+    });
+    must_end("poisoned", || {
+        let context = Context::new();
+        wait_for_ever(stream(1));
+        let unused = 0_u64;
+        let wild = function(load(), "fault");
+        let params = &mut [(&raw const unused).cast()];
+        assert_eq!(launch(wild, 1, 1, stream(1), params), SUCCESS);
+        assert_eq!(cu!(cuCtxSynchronize()), ILLEGAL_ADDRESS);
+        drop(context);
+    });
+}
+
 #[test]
 fn other_contexts_go_on() {
     must_end("bare", || {
@@ -286,6 +310,7 @@ fn the_end_of_the_process_stops_them() {
         Ok(_) => {
             std::mem::forget(Context::new());
             start("bare", 8, 32, false, null_mut());
+            wait_for_ever(stream(1));
             std::process::exit(7);
         }
         Err(_) => {}

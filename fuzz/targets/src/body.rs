@@ -14,8 +14,8 @@ use rgpu_proto::msg::module::{
     Load, Loaded, ModuleGlobal, ModuleUnload, Upload,
 };
 use rgpu_proto::msg::stream::{
-    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamGet, StreamRef,
-    StreamSet, StreamValue,
+    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamGet,
+    StreamMemory, StreamRef, StreamSet, StreamValue,
 };
 use rgpu_proto::msg::{
     ContextCreate, ContextRef, Credit, Goodbye, Output, ReplyHead, Window, WindowAt,
@@ -57,6 +57,7 @@ pub(crate) const CALLS: &[Body] = bodies! {
     Opcode::of("cuStreamDestroy_v2") => StreamRef;
     Opcode::of("cuStreamGetAttribute") => StreamGet;
     Opcode::of("cuStreamSetAttribute") => StreamSet;
+    Opcode::of("cuStreamBatchMemOp_v2") => StreamMemory;
     Opcode::of("cuStreamQuery") => StreamRef;
     Opcode::of("cuStreamSynchronize") => StreamRef;
     Opcode::of("cuEventCreate") => EventCreate;

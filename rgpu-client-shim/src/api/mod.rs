@@ -22,6 +22,7 @@ mod occupancy;
 mod pointer;
 mod pool;
 mod stream;
+mod stream_memory;
 mod vmm;
 
 use std::ffi::c_void;
@@ -47,6 +48,7 @@ pub(crate) use occupancy::*;
 pub(crate) use pointer::*;
 pub(crate) use pool::*;
 pub(crate) use stream::*;
+pub(crate) use stream_memory::*;
 pub(crate) use vmm::*;
 
 use crate::client::Client;

@@ -38,6 +38,26 @@ message! {
         attribute: u32,
     }
 
+    /// `cuStreamBatchMemOp_v2` and the functions of which it is a batch. Posted.
+    pub struct StreamMemory {
+        /// Which stream.
+        id: Id<Stream>,
+        /// In their order, fewer than 256.
+        ops: Vec<MemoryOp>,
+    }
+
+    /// An operation of a stream on memory.
+    pub struct MemoryOp {
+        /// `CUstreamBatchMemOpType`: 1 and 4 wait, 2 and 5 write, for 32 and 64 bits; 6 is a barrier.
+        operation: u32,
+        /// Its flags: `CUstreamWaitValue_flags`, `CUstreamWriteValue_flags` or `CUstreamMemoryBarrier_flags`.
+        flags: u32,
+        /// Address of the word; 0 for a barrier.
+        address: u64,
+        /// The value, in the low bits.
+        value: u64,
+    }
+
     /// The value of a stream's attribute.
     pub struct StreamValue {
         /// `CUstreamAttrValue`, 64 bytes.

@@ -2,9 +2,12 @@
 
 use std::ffi::c_void;
 
+use cudarc::driver::sys;
+
 use super::{put, put_if_wanted};
 use crate::driver;
 use crate::status::{Result, Status, require};
+use crate::stream::{MemoryOp, Word};
 use crate::{context, event, stream};
 
 /// `CU_STREAM_CAPTURE_STATUS_NONE`.
@@ -236,4 +239,115 @@ pub(crate) unsafe fn cuThreadExchangeStreamCaptureMode(mode: *mut u32) -> Result
     require(wanted <= CAPTURE_MODES)?;
     // SAFETY: the contract of this function.
     unsafe { put(mode, MODE.replace(wanted)) }
+}
+
+fn wait_for(h_stream: *mut c_void, word: Word, flags: u32) -> Result {
+    stream::resolve(h_stream)?.memory_ops(&[MemoryOp::Wait(word, flags)])
+}
+
+fn write(h_stream: *mut c_void, word: Word, flags: u32) -> Result {
+    stream::resolve(h_stream)?.memory_ops(&[MemoryOp::Write(word, flags)])
+}
+
+fn narrow(address: u64, value: u32) -> Word {
+    Word {
+        address,
+        value: value.into(),
+        wide: false,
+    }
+}
+
+fn wide(address: u64, value: u64) -> Word {
+    Word {
+        address,
+        value,
+        wide: true,
+    }
+}
+
+pub(crate) unsafe fn cuStreamWaitValue32_v2(
+    stream: *mut c_void,
+    addr: u64,
+    value: u32,
+    flags: u32,
+) -> Result {
+    wait_for(stream, narrow(addr, value), flags)
+}
+
+pub(crate) unsafe fn cuStreamWaitValue64_v2(
+    stream: *mut c_void,
+    addr: u64,
+    value: u64,
+    flags: u32,
+) -> Result {
+    wait_for(stream, wide(addr, value), flags)
+}
+
+pub(crate) unsafe fn cuStreamWriteValue32_v2(
+    stream: *mut c_void,
+    addr: u64,
+    value: u32,
+    flags: u32,
+) -> Result {
+    write(stream, narrow(addr, value), flags)
+}
+
+pub(crate) unsafe fn cuStreamWriteValue64_v2(
+    stream: *mut c_void,
+    addr: u64,
+    value: u64,
+    flags: u32,
+) -> Result {
+    write(stream, wide(addr, value), flags)
+}
+
+pub(crate) unsafe fn cuStreamBatchMemOp_v2(
+    stream: *mut c_void,
+    count: u32,
+    param_array: *mut c_void,
+    flags: u32,
+) -> Result {
+    let stream = stream::resolve(stream)?;
+    // Documented: fewer than 256 operations.
+    require(flags == 0 && count < 256)?;
+    let first = param_array.cast::<MemOpParams>();
+    let ops = (0..count as usize).map(|index| {
+        // SAFETY: the contract of this function: `count` unions.
+        let params = unsafe { super::read(first.wrapping_add(index)) }?;
+        params.op()
+    });
+    let ops: Vec<MemoryOp> = ops.collect::<Result<_>>()?;
+    stream.memory_ops(&ops)
+}
+
+/// `CUstreamBatchMemOpParams`: its operation with what the members have in common, numbers as they come.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct MemOpParams {
+    operation: u32,
+    /// Flags of a barrier or flush.
+    own_flags: u32,
+    address: u64,
+    value: u64,
+    flags: u32,
+    rest: [u32; 5],
+}
+
+const _: () = assert!(size_of::<MemOpParams>() == size_of::<sys::CUstreamBatchMemOpParams>());
+
+impl MemOpParams {
+    fn op(&self) -> Result<MemoryOp> {
+        let narrow = narrow(self.address, self.value as u32);
+        let wide = wide(self.address, self.value);
+        // CUstreamBatchMemOpType.
+        match self.operation {
+            1 => Ok(MemoryOp::Wait(narrow, self.flags)),
+            2 => Ok(MemoryOp::Write(narrow, self.flags)),
+            3 => Err(Status::ERROR_NOT_SUPPORTED),
+            4 => Ok(MemoryOp::Wait(wide, self.flags)),
+            5 => Ok(MemoryOp::Write(wide, self.flags)),
+            6 => require(self.own_flags <= 1).map(|()| MemoryOp::Barrier),
+            _ => Err(Status::ERROR_INVALID_VALUE),
+        }
+    }
 }

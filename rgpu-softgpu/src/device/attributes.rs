@@ -85,6 +85,7 @@ fn fixed(attribute: u32) -> Option<i32> {
         99 => 1,         // host registration
         102 => 1,        // virtual memory management
         115 => 1,        // memory pools
+        122 | 123 => 1,  // streams write and wait for words of memory
         126 => 1,        // one memory synchronisation domain
         131 | 134 => -1, // on no NUMA node in particular
         _ => return None,

@@ -19,7 +19,7 @@ use crate::status::{Result, Status, of_memory, require};
 
 pub(crate) use host::{allocate_host, device_pointer, free_host, host_flags, register, unregister};
 pub(crate) use owners::{Owner, Owners};
-pub(crate) use place::Place;
+pub(crate) use place::{Place, Span};
 pub(crate) use pool::{
     Pool, Pools, Value as PoolValue, allocate_async, destroy as destroy_pool, empty as empty_pools,
     free_async, settle as settle_pools,

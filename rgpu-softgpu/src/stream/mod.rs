@@ -5,6 +5,7 @@
 //! of calls across threads is the order of the device.
 
 mod attributes;
+mod memory_ops;
 mod order;
 mod per_thread;
 
@@ -20,6 +21,7 @@ use crate::status::{Result, Status, require};
 use crate::work::Ticket;
 
 pub(crate) use attributes::Attributes;
+pub(crate) use memory_ops::{MemoryOp, Word};
 pub(crate) use order::{Lane, Order};
 pub(crate) use per_thread::{forget as forget_per_thread, with_per_thread_default};
 

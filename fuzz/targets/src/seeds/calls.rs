@@ -12,8 +12,8 @@ use rgpu_proto::msg::module::{
     LibraryUnload, Load, LoadAs, LoadState, Loaded, ModuleGlobal, ModuleUnload, Upload,
 };
 use rgpu_proto::msg::stream::{
-    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, StreamCreate, StreamGet, StreamRef,
-    StreamSet, StreamValue,
+    EventCreate, EventRef, HostFunc, HostFuncDone, HostFuncDue, MemoryOp, StreamCreate, StreamGet,
+    StreamMemory, StreamRef, StreamSet, StreamValue,
 };
 use rgpu_proto::msg::{
     ContextCreate, ContextRef, Credit, Goodbye, Output, ReplyHead, Window, WindowAt,
@@ -349,6 +349,20 @@ fn streams(out: &mut Seeds) {
             id: stream,
             attribute: 3,
             value: vec![4; 64],
+        },
+    );
+    call(
+        out,
+        "stream_memory",
+        of("cuStreamBatchMemOp_v2"),
+        &StreamMemory {
+            id: stream,
+            ops: vec![MemoryOp {
+                operation: 4,
+                flags: 1,
+                address: 0x2000_0000_0200,
+                value: 7,
+            }],
         },
     );
     call(

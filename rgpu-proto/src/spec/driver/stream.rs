@@ -20,7 +20,7 @@ macro_rules! driver_stream_rows { ($then:ident) => { $then! {
     0x080f posted cuStreamWaitEvent(h_stream: Handle<Stream>, h_event: Handle<Event>, flags: In<u32>);
     0x0810 local  cuThreadExchangeStreamCaptureMode(mode: Out<u32>);
     0x0811 absent cuStreamAttachMemAsync(h_stream: Handle<Stream>, dptr: DevicePtr, length: In<usize>, flags: In<u32>);
-    0x0812 absent cuStreamBatchMemOp_v2(stream: Handle<Stream>, count: In<u32>, param_array: OutPtr, flags: In<u32>);
+    0x0812 custom cuStreamBatchMemOp_v2(stream: Handle<Stream>, count: In<u32>, param_array: OutPtr, flags: In<u32>);
     0x0813 absent cuStreamBeginCapture(h_stream: Handle<Stream>, mode: In<u32>);
     0x0814 absent cuStreamBeginCaptureToGraph(h_stream: Handle<Stream>, h_graph: Opaque, dependencies: InPtr, dependency_data: InPtr, num_dependencies: In<usize>, mode: In<u32>);
     0x0815 absent cuStreamBeginCapture_v2(h_stream: Handle<Stream>, mode: In<u32>);
@@ -30,8 +30,8 @@ macro_rules! driver_stream_rows { ($then:ident) => { $then! {
     0x0819 absent cuStreamGetCtx_v2(h_stream: Handle<Stream>, p_ctx: NewHandle<Context>, p_green_ctx: OutPtr);
     0x081a custom cuStreamSetAttribute(h_stream: Handle<Stream>, attr: In<u32>, value: InPtr);
     0x081b absent cuStreamUpdateCaptureDependencies_v2(h_stream: Handle<Stream>, dependencies: OutPtr, dependency_data: InPtr, num_dependencies: In<usize>, flags: In<u32>);
-    0x081c absent cuStreamWaitValue32_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u32>, flags: In<u32>);
-    0x081d absent cuStreamWaitValue64_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u64>, flags: In<u32>);
-    0x081e absent cuStreamWriteValue32_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u32>, flags: In<u32>);
-    0x081f absent cuStreamWriteValue64_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u64>, flags: In<u32>);
+    0x081c custom cuStreamWaitValue32_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u32>, flags: In<u32>);
+    0x081d custom cuStreamWaitValue64_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u64>, flags: In<u32>);
+    0x081e custom cuStreamWriteValue32_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u32>, flags: In<u32>);
+    0x081f custom cuStreamWriteValue64_v2(stream: Handle<Stream>, addr: DevicePtr, value: In<u64>, flags: In<u32>);
 }};}

@@ -30,6 +30,7 @@ impl Session {
         const STREAM_DESTROY: u16 = op!("cuStreamDestroy_v2");
         const STREAM_GET: u16 = op!("cuStreamGetAttribute");
         const STREAM_SET: u16 = op!("cuStreamSetAttribute");
+        const STREAM_MEMORY: u16 = op!("cuStreamBatchMemOp_v2");
         const STREAM_QUERY: u16 = op!("cuStreamQuery");
         const STREAM_SYNC: u16 = op!("cuStreamSynchronize");
         const EVENT_CREATE: u16 = op!("cuEventCreate");
@@ -78,6 +79,7 @@ impl Session {
             Opcode(STREAM_DESTROY) => self.stream_destroy(&self.decode(body)?),
             Opcode(STREAM_GET) => self.stream_get(&self.decode(body)?),
             Opcode(STREAM_SET) => self.stream_set(&self.decode(body)?),
+            Opcode(STREAM_MEMORY) => self.stream_memory(&self.decode(body)?),
             Opcode(STREAM_QUERY) => self.stream_query(&self.decode(body)?),
             Opcode(STREAM_SYNC) => self.stream_synchronize(&self.decode(body)?),
             Opcode(EVENT_CREATE) => self.event_create(&self.decode(body)?),

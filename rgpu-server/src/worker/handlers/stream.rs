@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use rgpu_proto::msg::stream::{
-    EventCreate, EventRef, HostFunc, HostFuncDone, StreamCreate, StreamGet, StreamRef, StreamSet,
-    StreamValue,
+    EventCreate, EventRef, HostFunc, HostFuncDone, MemoryOp, StreamCreate, StreamGet, StreamMemory,
+    StreamRef, StreamSet, StreamValue,
 };
 use rgpu_proto::status::Status;
 use rgpu_proto::wire;
@@ -18,6 +18,10 @@ use crate::worker::snapshot::Raw;
 const NON_BLOCKING: u32 = 1;
 /// Bytes of `CUstreamAttrValue`.
 const ATTRIBUTE_VALUE: usize = 64;
+/// `CU_STREAM_MEM_OP_BARRIER`.
+const BARRIER: u32 = 6;
+/// Bytes of `CUstreamBatchMemOpParams`.
+const MEMORY_OP: usize = 48;
 /// `CU_STREAM_ATTRIBUTE_ACCESS_POLICY_WINDOW`.
 const ACCESS_POLICY_WINDOW: u32 = 1;
 
@@ -81,6 +85,45 @@ impl Session {
             let from = value.as_ptr().cast();
             self.driver
                 .cuStreamSetAttribute(stream, set.attribute, from)?;
+        }
+        Ok(DONE)
+    }
+
+    /// Each operation by itself: what the driver would do with an array.
+    pub(super) fn stream_memory(&mut self, memory: &StreamMemory) -> Handled {
+        let stream = self.stream(memory.id)?;
+        for op in &memory.ops {
+            let MemoryOp {
+                operation,
+                flags,
+                address,
+                value,
+            } = *op;
+            let narrow = value as u32;
+            // SAFETY: the stream comes from the map; the driver checks the address.
+            unsafe {
+                match operation {
+                    1 => self
+                        .driver
+                        .cuStreamWaitValue32_v2(stream, address, narrow, flags)?,
+                    2 => self
+                        .driver
+                        .cuStreamWriteValue32_v2(stream, address, narrow, flags)?,
+                    4 => self
+                        .driver
+                        .cuStreamWaitValue64_v2(stream, address, value, flags)?,
+                    5 => self
+                        .driver
+                        .cuStreamWriteValue64_v2(stream, address, value, flags)?,
+                    BARRIER => {
+                        let mut params = [0_u64; MEMORY_OP / 8];
+                        params[0] = u64::from(BARRIER) | u64::from(flags) << 32;
+                        let array = params.as_mut_ptr().cast();
+                        self.driver.cuStreamBatchMemOp_v2(stream, 1, array, 0)?;
+                    }
+                    _ => return Err(Status::ERROR_INVALID_VALUE.into()),
+                }
+            }
         }
         Ok(DONE)
     }

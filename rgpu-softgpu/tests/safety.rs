@@ -6,12 +6,15 @@ mod support;
 use std::process::{Command, Stdio};
 use std::ptr::null_mut;
 
+use cudarc::driver::sys;
 use rgpu_softgpu::entry::*;
 use support::*;
 
 const MISALIGNED_ADDRESS: u32 = 716;
 /// Large enough for memory of its own, which is unmapped when it is freed.
 const LARGE: usize = 64 << 20;
+/// Small enough to share 2 MiB with others, and some whole pages.
+const SMALL: usize = 40 << 10;
 /// The thread that goes astray, and its block.
 const ASTRAY: (u32, u32) = (1, 37);
 
@@ -33,13 +36,19 @@ enum Pointer {
     Memory,
     Odd,
     Freed,
+    /// Between two others.
+    FreedSmall,
+    /// A mapping that may be read only.
+    ReadOnly,
+    /// A mapping that may not be accessed yet.
+    Closed,
     Host,
     Null,
 }
 
 /// Name, access, pointer, error. `%rd1` is the pointer, `%rd3` the pointer plus an index in words, `%r6` an index in
 /// words of shared memory, `%rd5` the same of local memory.
-const ACCESSES: [(&str, &str, Pointer, u32); 14] = [
+const ACCESSES: [(&str, &str, Pointer, u32); 18] = [
     (
         "null",
         "st.global.u32 [%rd3], 1;",
@@ -74,6 +83,30 @@ const ACCESSES: [(&str, &str, Pointer, u32); 14] = [
         "freed",
         "ld.global.u32 %r7, [%rd3];",
         Pointer::Freed,
+        ILLEGAL_ADDRESS,
+    ),
+    (
+        "freed_small",
+        "ld.global.u32 %r7, [%rd3];",
+        Pointer::FreedSmall,
+        ILLEGAL_ADDRESS,
+    ),
+    (
+        "read_only",
+        "st.global.u32 [%rd3], 1;",
+        Pointer::ReadOnly,
+        ILLEGAL_ADDRESS,
+    ),
+    (
+        "read_only_atomic",
+        "ld.global.u32 %r7, [%rd3]; red.global.add.u32 [%rd3], %r7;",
+        Pointer::ReadOnly,
+        ILLEGAL_ADDRESS,
+    ),
+    (
+        "closed",
+        "ld.global.u32 %r7, [%rd3];",
+        Pointer::Closed,
         ILLEGAL_ADDRESS,
     ),
     (
@@ -156,10 +189,44 @@ fn text() -> String {
 }
 
 fn load() -> Handle {
-    let text = std::ffi::CString::new(text()).unwrap();
+    load_text(&text())
+}
+
+fn load_text(text: &str) -> Handle {
+    let text = std::ffi::CString::new(text).unwrap();
     let mut module = null_mut();
     ok!(cuModuleLoadData(&mut module, text.as_ptr().cast()));
     module
+}
+
+/// 2 MiB that are mapped, and accessible as said.
+fn mapping(access: Option<sys::CUmemAccess_flags>) -> u64 {
+    const SIZE: usize = 2 << 20;
+    // SAFETY: all zeros are valid for these structures of integers; the device is number 0.
+    let (mut properties, mut description): (sys::CUmemAllocationProp, sys::CUmemAccessDesc) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    properties.type_ = sys::CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED;
+    properties.location.type_ = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE;
+    let (mut handle, mut address) = (0, 0);
+    ok!(cuMemCreate(
+        &mut handle,
+        SIZE,
+        (&raw const properties).cast(),
+        0
+    ));
+    ok!(cuMemAddressReserve(&mut address, SIZE, 0, 0, 0));
+    ok!(cuMemMap(address, SIZE, 0, handle, 0));
+    if let Some(flags) = access {
+        description.location = properties.location;
+        description.flags = flags;
+        ok!(cuMemSetAccess(
+            address,
+            SIZE,
+            (&raw const description).cast(),
+            1
+        ));
+    }
+    address
 }
 
 /// The parameter; host memory must outlive the launch.
@@ -172,6 +239,13 @@ fn pointer(kind: Pointer, host: &mut [u32]) -> u64 {
             ok!(cuMemFree_v2(address));
             address
         }
+        Pointer::FreedSmall => {
+            let [_, address, _] = [0; 3].map(|_| zeros(SMALL));
+            ok!(cuMemFree_v2(address));
+            address
+        }
+        Pointer::ReadOnly => mapping(Some(sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READ)),
+        Pointer::Closed => mapping(None),
         Pointer::Host => host.as_mut_ptr().expose_provenance() as u64,
         Pointer::Null => 0,
     }
@@ -207,14 +281,65 @@ fn every_kind_in_every_way() {
             assert_eq!(fault(way, name, kind), want, "{way} {name}");
         }
     }
-    let _context = Context::new();
+    let context = Context::new();
     let data = zeros(4);
     assert_eq!(
         add(function(module(), "add"), data, 3, 1, null_mut()),
         SUCCESS
     );
     assert_eq!(words(data, 1), [3]);
+    drop(context);
 }
+
+/// What is not a fault: loads where only stores are forbidden, neighbours of freed memory, and memory that is in use
+/// again.
+#[test]
+fn what_may_be_accessed_may_be_accessed() {
+    let _context = Context::new();
+    let read = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READ;
+    let sum = function(load_text(SUM), "sum");
+    let run = |pointer: u64, count: u32| {
+        let result = zeros(4);
+        let mut arguments = [
+            (&raw const pointer).cast(),
+            (&raw const count).cast(),
+            (&raw const result).cast(),
+        ];
+        assert_eq!(launch(sum, 1, 1, null_mut(), &mut arguments), SUCCESS);
+        ok!(cuCtxSynchronize());
+        words(result, 1)[0]
+    };
+    assert_eq!(run(mapping(Some(read)), 1024), 0);
+    let count = (SMALL / 4) as u32;
+    let blocks: [u64; 3] = [0; 3].map(|_| zeros(SMALL));
+    for block in blocks {
+        ok!(cuMemsetD32_v2(block, 2, SMALL / 4));
+    }
+    ok!(cuMemFree_v2(blocks[1]));
+    assert_eq!(run(blocks[0], count), 2 * count);
+    assert_eq!(run(blocks[2], count), 2 * count);
+    let again = zeros(SMALL);
+    ok!(cuMemsetD32_v2(again, 3, SMALL / 4));
+    assert_eq!(run(again, count), 3 * count);
+}
+
+/// The sum of `count` words.
+const SUM: &str = r"
+.version 8.0
+.target sm_75
+.address_size 64
+.visible .entry sum(.param .u64 from, .param .u32 count, .param .u64 to)
+{
+    .reg .pred %p<2>; .reg .b32 %r<4>; .reg .b64 %rd<3>;
+    ld.param.u64 %rd1, [from]; ld.param.u32 %r1, [count]; ld.param.u64 %rd2, [to];
+    mov.u32 %r2, 0;
+NEXT:
+    ld.global.u32 %r3, [%rd1]; add.u32 %r2, %r2, %r3; add.u64 %rd1, %rd1, 4;
+    sub.u32 %r1, %r1, 1; setp.ne.u32 %p1, %r1, 0; @%p1 bra NEXT;
+    st.global.u32 [%rd2], %r2;
+    ret;
+}
+";
 
 /// A variable of the environment that makes a process of this test run one kernel only.
 const CHILD: &str = "RGPU_TEST_SAFETY";

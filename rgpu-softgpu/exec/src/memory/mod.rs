@@ -17,6 +17,7 @@ mod peers;
 mod pin;
 mod retired;
 mod spans;
+mod unit;
 mod vmm;
 mod window;
 
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use budget::{Budget, Charge};
 use spans::Spans;
+use unit::Unit;
 use window::Window;
 
 use crate::abi::{DEVICE_WINDOW_BASE, DEVICE_WINDOW_SIZE};
@@ -43,6 +45,8 @@ pub const UNIT: u64 = 2 << 20;
 /// Largest allocation that shares its unit of addresses with others.
 const SMALL: u64 = UNIT / 2;
 const PAGE: u64 = 4096;
+/// Most runs of closed pages: an operating system allows a process some 65,000 mappings.
+const MOST_HOLES: usize = 8192;
 
 /// Why device memory refused.
 #[derive(Debug, thiserror::Error)]
@@ -145,19 +149,14 @@ impl Entry {
     }
 }
 
-/// Addresses that small allocations of one group share.
-#[derive(Debug)]
-struct Unit {
-    group: Group,
-    free: Spans,
-}
-
 #[derive(Debug)]
 struct State {
     /// Units that are neither reserved nor in use.
     free: Spans,
     /// Units shared by small allocations.
     shared: BTreeMap<u64, Unit>,
+    /// Runs of closed pages in them.
+    holes: usize,
     /// Which devices see the memory of a group, beside its own.
     seen_by: HashMap<Group, Vec<u32>>,
     /// Reserved ranges: address and size.
@@ -169,6 +168,14 @@ struct State {
 }
 
 impl State {
+    /// The views that show the memory of a group.
+    fn views_of(&self, group: Group) -> Vec<usize> {
+        let peers = self.seen_by.get(&group).into_iter().flatten();
+        std::iter::once(group.device as usize)
+            .chain(peers.map(|peer| *peer as usize))
+            .collect()
+    }
+
     fn at(&self, address: u64) -> Option<&Arc<Entry>> {
         let (_, entry) = self.entries.range(..=address).next_back()?;
         (address < entry.end()).then_some(entry)
@@ -241,6 +248,7 @@ impl DeviceMemory {
         let state = State {
             free,
             shared: BTreeMap::new(),
+            holes: 0,
             seen_by: HashMap::new(),
             reserved: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -374,20 +382,25 @@ impl Inner {
     }
 
     fn place_small(&self, state: &mut State, group: Group, size: u64) -> Result<(u64, Place)> {
+        let views = state.views_of(group);
         for (&unit, shared) in &mut state.shared {
             if shared.group == group
                 && let Some(base) = shared.free.take(size, budget::GRAIN)
             {
+                let before = shared.holes().count();
+                if let Err(error) = shared.open(&self.window, &views, base, size) {
+                    shared.free.give(base, size);
+                    return Err(error.into());
+                }
+                state.holes = state.holes + shared.holes().count() - before;
                 return Ok((base, Place::Shared(unit)));
             }
         }
         let unit = self.map_new(state, group, UNIT)?;
-        let mut free = Spans::new(unit, unit + UNIT, budget::GRAIN);
-        let base = free
-            .take(size, budget::GRAIN)
-            .ok_or(MemoryError::OutOfMemory)?;
-        state.shared.insert(unit, Unit { group, free });
-        Ok((base, Place::Shared(unit)))
+        let mut fresh = Unit::new(group, unit);
+        let base = fresh.free.take(size, budget::GRAIN);
+        state.shared.insert(unit, fresh);
+        Ok((base.ok_or(MemoryError::OutOfMemory)?, Place::Shared(unit)))
     }
 
     fn place_large(&self, state: &mut State, group: Group, size: u64) -> Result<(u64, Place)> {
@@ -425,21 +438,30 @@ impl Inner {
 
     /// Unmaps what nobody uses any more.
     fn end(&self, entry: &Entry) {
-        let mut state = self.state();
+        let state = &mut *self.state();
         match &entry.place {
             &Place::Shared(unit) => {
                 let of_group = |shared: &&Unit| shared.group == entry.group;
                 let only = state.shared.values().filter(of_group).count() == 1;
+                let views = state.views_of(entry.group);
                 let Some(shared) = state.shared.get_mut(&unit) else {
                     return;
                 };
                 shared.free.give(entry.base, entry.room);
                 // One empty unit stays, for programs that allocate and free in a loop.
                 let keep = only && entry.group.pool == 0;
+                let before = shared.holes().count();
                 if shared.free.is_whole(unit, unit + UNIT) && !keep {
+                    state.holes -= before;
                     state.shared.remove(&unit);
                     self.clear(unit, UNIT);
                     state.free.give(unit, UNIT);
+                } else if state.holes < MOST_HOLES {
+                    // Nobody relies on it.
+                    if let Err(error) = shared.close(&self.window, &views, entry.base, entry.room) {
+                        tracing::debug!(base = entry.base, %error, "freed memory stays accessible");
+                    }
+                    state.holes = state.holes + shared.holes().count() - before;
                 }
             }
             Place::Whole => {

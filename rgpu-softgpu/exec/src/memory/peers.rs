@@ -26,8 +26,14 @@ impl DeviceMemory {
             return Ok(());
         }
         let (own, to) = (self.device as usize, peer.device as usize);
+        let window = &self.inner.window;
         for (base, size) in state.ranges(group) {
-            if let Err(error) = self.inner.window.share(own, to, base, size) {
+            let shown = window.share(own, to, base, size);
+            let shown = shown.and_then(|()| match state.shared.get(&base) {
+                Some(unit) => unit.adjust(window, to),
+                None => Ok(()),
+            });
+            if let Err(error) = shown {
                 self.inner.hide(&state, group, to);
                 return Err(error.into());
             }

@@ -1,6 +1,7 @@
 //! A set of free address spans: first fit, neighbours merge.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Free spans of one address range. Addresses and lengths are multiples of `unit`.
 #[derive(Debug)]
@@ -86,6 +87,12 @@ impl Spans {
         self.free.insert(start, end);
     }
 
+    /// The free span that holds `at`.
+    pub(crate) fn around(&self, at: u64) -> Option<Range<u64>> {
+        let (&start, &end) = self.free.range(..=at).next_back()?;
+        (at < end).then_some(start..end)
+    }
+
     /// Whether `start..end` is one free span.
     pub(crate) fn is_whole(&self, start: u64, end: u64) -> bool {
         self.free.get(&start) == Some(&end)
@@ -105,6 +112,10 @@ mod tests {
         spans.give(0x1000, 1);
         spans.give(0x2000, 0x1001);
         assert!(spans.is_whole(0x1000, 0x5000));
+        assert_eq!(spans.take(0x1000, 1), Some(0x1000));
+        assert_eq!(spans.around(0x1fff), None);
+        assert_eq!(spans.around(0x2000), Some(0x2000..0x5000));
+        assert_eq!(spans.around(0x5000), None);
     }
 
     #[test]

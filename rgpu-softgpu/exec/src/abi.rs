@@ -73,6 +73,8 @@ pub struct ThreadContext {
     /// Device address of the memory through which the blocks of a cooperative grid meet, else 0. `%envreg1` is its
     /// high half, `%envreg2` its low one: that is where NVIDIA's cooperative groups look for it.
     pub grid_workspace: u64,
+    /// The frames of a block's threads, in a kernel entered by [`Entry::Block`].
+    pub frames: *mut u8,
 }
 
 /// A compiled kernel. Returns when the thread exits.
@@ -196,18 +198,34 @@ impl Resumable {
     }
 }
 
+/// What the executor must know of a kernel that is entered by [`Entry::Block`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    /// Threads of a row that run together.
+    pub lanes: u32,
+    /// Bytes that a thread keeps from barrier to barrier.
+    pub frame_size: u32,
+}
+
+impl Together {
+    /// Bytes of the frames of a block with these dimensions: those of `lanes` threads together, row by row.
+    pub fn frames_size(&self, block: [u32; 3]) -> usize {
+        let groups = block[0].div_ceil(self.lanes) as usize * block[1] as usize * block[2] as usize;
+        groups * self.lanes as usize * self.frame_size as usize
+    }
+}
+
 /// How a kernel is entered.
 #[derive(Debug, Clone)]
 pub enum Entry {
     /// Runs one thread. Threads never wait for each other.
     Thread(KernelFn),
-    /// Runs a row of threads: those of `tid` (0, y, z) to (`ntid` x - 1, y, z). It sets `tid[0]` itself, and needs no
-    /// `laneid` and `warpid`. Threads never wait for each other.
-    Row(KernelFn),
     /// Runs some threads until each waits for others or ends.
     Turns(TurnFn, std::sync::Arc<Resumable>),
     /// Runs one thread, which may wait for others in the middle of any function and needs a stack of its own.
     Stack(KernelFn),
+    /// Runs all threads of a block, from barrier to barrier. It sets `tid` itself.
+    Block(KernelFn, Together),
 }
 
 impl Entry {
@@ -266,6 +284,12 @@ pub trait Code: Send + Sync + std::fmt::Debug {
     /// Whether this is an address of an instruction compiled from PTX, at which a thread can be stopped for ever. A
     /// signal handler asks: no locks, no allocation.
     fn contains(&self, address: usize) -> bool;
+
+    /// For which thread of a group the instruction at an address runs; 0 is the one that `tid` names. For kernels
+    /// entered by [`Entry::Block`].
+    fn lane_of(&self, _address: usize) -> u32 {
+        0
+    }
 }
 
 /// Why a kernel stopped before its end. The number crosses from compiled code, so it is a plain `u32`

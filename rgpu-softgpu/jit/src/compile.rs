@@ -14,7 +14,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module as _, default_libcall_names};
 use rgpu_ptx::Module;
 use rgpu_ptx::ast::{FuncId, Function};
-use rgpu_softgpu_exec::abi::{Assumed, Entry, Kernel, KernelFn, Meet, Resumable, TurnFn};
+use rgpu_softgpu_exec::abi::{Assumed, Entry, Kernel, KernelFn, Meet, Resumable, Together, TurnFn};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Key;
@@ -24,9 +24,12 @@ use crate::emit::{Unit, body};
 use crate::error::{Error, Refusal, refused_at};
 use crate::object::{self, Kind, Object, Outside, Piece, Reloc, Target};
 use crate::passes::bounds::Trust;
+use crate::passes::wide::LANES;
 use crate::passes::{self, Plan};
 use crate::trampoline;
 
+/// Threads that run together.
+const LANES_U32: u32 = LANES as u32;
 /// Most that a kernel may ask of shared or local memory, static and per thread.
 const MEMORY_LIMIT: u64 = 1 << 30;
 
@@ -117,9 +120,9 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Entered {
     Thread,
-    Row,
     Turns(Resumable),
     Stack,
+    Block(Together),
 }
 
 impl Entered {
@@ -134,8 +137,8 @@ impl Entered {
         // SAFETY: as above, with the signature of `KernelFn`: one pointer and no result.
         let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
         match self {
-            Self::Row => Entry::Row(entry),
             Self::Stack => Entry::Stack(entry),
+            Self::Block(together) => Entry::Block(entry, *together),
             Self::Thread | Self::Turns(_) => Entry::Thread(entry),
         }
     }
@@ -378,6 +381,7 @@ impl<'a> Compilation<'a> {
             align: 16,
             bytes,
             relocs,
+            lanes: Vec::new(),
         })
     }
 
@@ -388,10 +392,13 @@ impl<'a> Compilation<'a> {
                 sites: self.sites.clone(),
             });
         }
-        if self.plan.meeting.threads_meet {
+        if let Some(wide) = &self.plan.wide {
+            Entered::Block(Together {
+                lanes: LANES_U32,
+                frame_size: wide.frame_size,
+            })
+        } else if self.plan.meeting.threads_meet {
             Entered::Stack
-        } else if self.plan.runs_rows {
-            Entered::Row
         } else {
             Entered::Thread
         }

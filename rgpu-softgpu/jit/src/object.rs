@@ -34,6 +34,8 @@ pub(crate) struct Piece {
     pub(crate) align: u32,
     pub(crate) bytes: Vec<u8>,
     pub(crate) relocs: Vec<Reloc>,
+    /// Code that runs for another thread of a group than the first: where it starts and ends, and for which.
+    pub(crate) lanes: Vec<(u32, u32, u32)>,
 }
 
 /// A place to fill in.
@@ -169,6 +171,13 @@ pub(crate) fn compile(context: &mut Context, module: &JITModule) -> Result<Piece
         align: code.buffer.alignment.max(least),
         bytes: code.code_buffer().to_vec(),
         relocs: relocs.collect::<Result<_, String>>()?,
+        lanes: code
+            .buffer
+            .get_srclocs_sorted()
+            .iter()
+            .filter(|range| !range.loc.is_default())
+            .map(|range| (range.start, range.end, range.loc.bits()))
+            .collect(),
     })
 }
 
@@ -204,6 +213,8 @@ pub(crate) struct Linked {
     entry: usize,
     /// Where the functions lie.
     functions: Box<[Range<usize>]>,
+    /// [`Piece::lanes`] of the first.
+    lanes: Box<[(u32, u32, u32)]>,
 }
 
 impl fmt::Debug for Linked {
@@ -222,6 +233,18 @@ impl Linked {
 impl Code for Linked {
     fn contains(&self, address: usize) -> bool {
         self.functions.iter().any(|code| code.contains(&address))
+    }
+
+    fn lane_of(&self, address: usize) -> u32 {
+        let Some(offset) = address
+            .checked_sub(self.entry)
+            .and_then(|offset| u32::try_from(offset).ok())
+        else {
+            return 0;
+        };
+        let at = self.lanes.partition_point(|(_, end, _)| *end <= offset);
+        let found = self.lanes.get(at).filter(|(start, ..)| *start <= offset);
+        found.map_or(0, |(_, _, lane)| *lane)
     }
 }
 
@@ -291,6 +314,10 @@ impl Object {
             module: Mutex::new(Some(module)),
             entry,
             functions,
+            lanes: self
+                .functions
+                .first()
+                .map_or_else(Box::default, |piece| piece.lanes.clone().into()),
         })
     }
 }
@@ -423,6 +450,7 @@ mod tests {
             align: 16,
             bytes: vec![0; 16],
             relocs,
+            lanes: Vec::new(),
         }
     }
 

@@ -97,7 +97,7 @@ impl Block {
             Entry::Turns(entry, resumable) => {
                 Runner::Turns(TurnThreads::new(*entry, resumable.clone(), &threads))
             }
-            Entry::Thread(entry) | Entry::Row(entry) | Entry::Stack(entry) => {
+            Entry::Thread(entry) | Entry::Stack(entry) | Entry::Block(entry, _) => {
                 Runner::Coroutines(Coroutines::new(*entry, count as usize))
             }
         };

@@ -18,9 +18,14 @@ pub(crate) fn run(grid: &Grid, smid: u32, until: Option<Instant>) -> Result<(), 
         grid.fault(Trap::StackOverflow, [0; 3])
     })?;
     let local = Buffer::new(grid.kernel.local_size as usize);
+    let frames = Buffer::new(match &grid.kernel.entry {
+        Entry::Block(_, together) => together.frames_size(grid.block),
+        _ => 0,
+    });
     let mut thread = Thread::new(grid, smid);
     thread.context.shared = shared.pointer();
     thread.context.local = local.pointer();
+    thread.context.frames = frames.pointer();
     let thread = &raw mut thread;
     let result = run_chunks(grid, thread, until);
     grid.shared_memory.give(shared);
@@ -67,7 +72,9 @@ fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(),
             CoroutineResult::Return(Exit::Done) => break Ok(()),
             CoroutineResult::Return(Exit::Signal(signal)) => {
                 let (trap, address) = from_signal(&signal, grid.device.memory());
-                break Err(fault(trap, address));
+                let mut fault = fault(trap, address);
+                fault.thread[0] += grid.kernel.code.lane_of(signal.pc);
+                break Err(fault);
             }
             CoroutineResult::Return(Exit::Stopped) => break Err(fault(Trap::Cancelled, None)),
             CoroutineResult::Yield(_) if grid.stopped() => break Ok(()),
@@ -95,7 +102,7 @@ fn run_chunk(grid: &Grid, thread: *mut Thread, blocks: Range<u64>) -> Result<(),
     result
 }
 
-/// Calls `run` for each thread, or row of threads, of a block, in order.
+/// Calls `run` for each thread of a block, in order, or once for all of it.
 ///
 /// # Safety
 /// `thread` is valid and nobody else uses it.
@@ -107,13 +114,14 @@ unsafe fn run_block(
 ) {
     let ctaid = grid.ctaid(block);
     let mut index = 0;
-    let (entry, calls) = match grid.kernel.entry {
-        Entry::Row(entry) => (entry, 1),
-        Entry::Thread(entry) | Entry::Stack(entry) => (entry, grid.block[0]),
+    let [width, height, depth] = grid.block;
+    let (entry, [calls, rows, layers]) = match grid.kernel.entry {
+        Entry::Block(entry, _) => (entry, [1; 3]),
+        Entry::Thread(entry) | Entry::Stack(entry) => (entry, [width, height, depth]),
         Entry::Turns(..) => return,
     };
-    for z in 0..grid.block[2] {
-        for y in 0..grid.block[1] {
+    for z in 0..layers {
+        for y in 0..rows {
             for x in 0..calls {
                 if grid.stopped() {
                     return;

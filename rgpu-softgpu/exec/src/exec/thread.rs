@@ -82,6 +82,7 @@ impl Thread {
             runtime: ptr::null_mut(),
             nsmid: grid.multiprocessors,
             grid_workspace: grid.workspace,
+            frames: ptr::dangling_mut(),
         };
         let nowhere = HostRange {
             base: 0,

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    Block, BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value, types,
-};
+use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::JITModule;
 use rgpu_ptx::ast::{Guard, LocalId, Statement, StatementKind};
@@ -15,7 +13,7 @@ use rgpu_softgpu_exec::abi::{Meet, ThreadContext, Trap};
 
 use super::memory::{slot_flags, top_offset};
 use super::util::{checked, constant, iconst};
-use super::{Emitter, Row, Thread, Unit, call, control, turns};
+use super::{Emitter, Thread, Unit, call, control, turns, wide};
 use crate::error::{Emit, Error, Refusal, refuse, refused_at};
 use crate::passes::reg_types::machine_type;
 
@@ -60,8 +58,8 @@ pub(crate) fn emit(
         regs,
         labels,
         thread,
-        row: None,
         turns: None,
+        wide: None,
         carry,
         places: params[1..].to_vec(),
         slots: HashMap::new(),
@@ -77,6 +75,11 @@ pub(crate) fn emit(
         refused_at(&unit.module.text, span, kernel, &function.name, refusal)
     };
     let whole = unit.module.functions[function.id.index()].span;
+    if let Some(plan) = unit.plan.wide.as_ref().filter(|_| function.is_kernel) {
+        wide::emit(&mut emitter, plan)
+            .map_err(|(refusal, at)| place(refusal, function.body.statements[at].span))?;
+        return finish(emitter).map_err(|refusal| place(refusal, whole));
+    }
     if resumable {
         emitter.enter_turns(params[0]);
     }
@@ -84,17 +87,18 @@ pub(crate) fn emit(
     for (index, statement) in function.body.statements.iter().enumerate() {
         emitter.statement = index;
         emitter
-            .statement(statement)
+            .emit_statement(statement)
             .map_err(|refusal| place(refusal, statement.span))?;
     }
     if !emitter.is_closed() {
         control::leave(&mut emitter, false).map_err(|refusal| place(refusal, whole))?;
     }
-    emitter.finish_row();
+    finish(emitter).map_err(|refusal| place(refusal, whole))
+}
+
+fn finish(mut emitter: Emitter<'_, '_>) -> Emit<Vec<Meet>> {
     let sites = emitter.finish_turns();
-    emitter
-        .finish_faults()
-        .map_err(|refusal| place(refusal, whole))?;
+    emitter.finish_faults()?;
     emitter.b.seal_all_blocks();
     let config = cranelift_module::Module::isa(emitter.jit).frontend_config();
     emitter.b.finalize(config);
@@ -160,41 +164,9 @@ impl Emitter<'_, '_> {
             self.write_reg(*reg, value, function.params[index].ty.is_signed());
         }
         let first = self.b.create_block();
-        if function.is_kernel && self.unit.plan.runs_rows {
-            self.enter_row(first);
-        } else {
-            self.b.ins().jump(first, &[]);
-            self.b.switch_to_block(first);
-        }
+        self.b.ins().jump(first, &[]);
+        self.b.switch_to_block(first);
         Ok(())
-    }
-
-    /// Starts the loop over a row; `body` runs one thread.
-    fn enter_row(&mut self, body: Block) {
-        let next = self.b.create_block();
-        let x = self.b.append_block_param(body, types::I32);
-        let zero = iconst(&mut self.b, types::I32, 0);
-        self.b.ins().jump(body, &[BlockArg::Value(zero)]);
-        self.row = Some(Row { x, next, body });
-        self.b.switch_to_block(body);
-        // Reports of faults name the thread by this.
-        let offset = i32::try_from(offset_of!(ThreadContext, tid)).unwrap_or(i32::MAX);
-        self.b.ins().store(checked(), x, self.thread.ctx, offset);
-    }
-
-    /// Goes on to the next thread of the row, or returns after the last.
-    fn finish_row(&mut self) {
-        let Some(row) = self.row else { return };
-        self.b.switch_to_block(row.next);
-        let x = self.b.ins().iadd_imm_u(row.x, 1);
-        let end = self.block_field(types::I32, offset_of!(ThreadContext, ntid));
-        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, x, end);
-        let done = self.b.create_block();
-        self.b
-            .ins()
-            .brif(more, row.body, &[BlockArg::Value(x)], done, &[]);
-        self.b.switch_to_block(done);
-        self.b.ins().return_(&[]);
     }
 
     /// Takes this function's part of local memory and copies into it what must have an address.
@@ -245,7 +217,7 @@ impl Emitter<'_, '_> {
         last.is_some_and(|inst| self.b.func.dfg.insts[inst].opcode().is_terminator())
     }
 
-    fn statement(&mut self, statement: &Statement) -> Emit {
+    pub(crate) fn emit_statement(&mut self, statement: &Statement) -> Emit {
         if let StatementKind::Label(label) = &statement.kind {
             let block = self.labels[label.index()];
             if !self.is_closed() {

@@ -8,7 +8,7 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{CmpOp, ScalarType};
 
 use super::lanes::{flush_half, half_format, join, split};
-use super::util::{icmp_const, iconst};
+use super::util::{choose, icmp_const, iconst, negate};
 use super::{Emitter, float, half, logic, operand, type_of};
 use crate::error::{Emit, refuse};
 use crate::passes::reg_types::machine_type;
@@ -45,7 +45,7 @@ pub(crate) fn compare(
         None if ftz && ty == ScalarType::F32 => (float::flush(b, x), float::flush(b, y)),
         None => (x, y),
     };
-    if b.func.dfg.value_type(x).is_float() {
+    if b.func.dfg.value_type(x).lane_type().is_float() {
         return float_condition(op).map_or_else(
             || refuse(format!("comparison .{op} needs integers")),
             |cond| Ok(b.ins().fcmp(cond, x, y)),
@@ -139,7 +139,7 @@ fn setp(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     // A packed comparison fills both with its lanes, a scalar one the second with its negation.
     let second = match found.get(1) {
         Some(high) => *high,
-        None => e.b.ins().bxor_imm_u(found[0], 1),
+        None => negate(&mut e.b, found[0]),
     };
     let first = combined(e, instr, found[0], source);
     let second = combined(e, instr, second, source);
@@ -188,7 +188,7 @@ fn selp(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
     let x = e.read(operand(instr, 1)?, ty)?;
     let y = e.read(operand(instr, 2)?, ty)?;
     let predicate = e.read(operand(instr, 3)?, ScalarType::Pred)?;
-    let result = e.b.ins().select(predicate, x, y);
+    let result = choose(&mut e.b, predicate, x, y);
     e.write(operand(instr, 0)?, result, ty)
 }
 

@@ -75,10 +75,11 @@ pub(crate) fn branch_indexed(e: &mut Emitter<'_, '_>, index: &Operand, targets: 
 pub(crate) fn leave(e: &mut Emitter<'_, '_>, exit: bool) -> Emit {
     let function = e.function();
     if function.is_kernel {
-        if e.turns.is_some() {
+        if let Some(wide) = &e.wide {
+            let end = wide.end;
+            e.b.ins().jump(end, &[]);
+        } else if e.turns.is_some() {
             e.end_thread();
-        } else if let Some(row) = e.row {
-            e.b.ins().jump(row.next, &[]);
         } else {
             e.b.ins().return_(&[]);
         }

@@ -3,10 +3,10 @@
 //! exact error then tells whether to step to the neighbour.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
 
-use super::util::{bits, fconst, icmp_const, iconst, int_of, reshape};
+use super::util::{bits, choose, fconst, icmp_const, iconst, int_of, reshape};
 
 /// How a result that does not fit is rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) fn canonical_nan(b: &mut FunctionBuilder<'_>, ty: Type) -> Value {
         _ => 0x7fff_ffff,
     };
     let pattern = iconst(b, int_of(ty), pattern);
-    b.ins().bitcast(ty, MemFlagsData::new(), pattern)
+    reshape(b, pattern, ty)
 }
 
 /// `value`, or the canonical NaN in place of any NaN.
@@ -36,21 +36,21 @@ pub(crate) fn quiet(b: &mut FunctionBuilder<'_>, value: Value) -> Value {
     let ty = b.func.dfg.value_type(value);
     let nan = canonical_nan(b, ty);
     let is_nan = b.ins().fcmp(FloatCC::Unordered, value, value);
-    b.ins().select(is_nan, nan, value)
+    choose(b, is_nan, nan, value)
 }
 
 /// Subnormal numbers become zero of the same sign (`.ftz`; f32 only).
 pub(crate) fn flush(b: &mut FunctionBuilder<'_>, value: Value) -> Value {
     let ty = b.func.dfg.value_type(value);
-    if ty != types::F32 {
+    if ty.lane_type() != types::F32 {
         return value;
     }
-    let zero = fconst(b, ty, 0.0);
-    let zero = b.ins().fcopysign(zero, value);
+    let sign = sign_bits(b, value);
+    let zero = reshape(b, sign, ty);
     let magnitude = b.ins().fabs(value);
-    let smallest = b.ins().f32const(f32::MIN_POSITIVE);
+    let smallest = fconst(b, ty, f64::from(f32::MIN_POSITIVE));
     let small = b.ins().fcmp(FloatCC::LessThan, magnitude, smallest);
-    b.ins().select(small, zero, value)
+    choose(b, small, zero, value)
 }
 
 /// Clamps to `[0, 1]`; NaN becomes +0 (`.sat`).
@@ -59,9 +59,9 @@ pub(crate) fn saturate(b: &mut FunctionBuilder<'_>, value: Value) -> Value {
     let zero = fconst(b, ty, 0.0);
     let one = fconst(b, ty, 1.0);
     let positive = b.ins().fcmp(FloatCC::GreaterThan, value, zero);
-    let low = b.ins().select(positive, value, zero);
+    let low = choose(b, positive, value, zero);
     let below = b.ins().fcmp(FloatCC::LessThan, low, one);
-    b.ins().select(below, low, one)
+    choose(b, below, low, one)
 }
 
 /// Clamps negative numbers to +0; NaN stays, canonical (`.relu`).
@@ -70,7 +70,7 @@ pub(crate) fn relu(b: &mut FunctionBuilder<'_>, value: Value) -> Value {
     let zero = fconst(b, ty, 0.0);
     let value = quiet(b, value);
     let keep = b.ins().fcmp(FloatCC::UnorderedOrGreaterThan, value, zero);
-    b.ins().select(keep, value, zero)
+    choose(b, keep, value, zero)
 }
 
 /// `min` or `max`; a NaN loses against a number unless `nan` asks that it win. -0 is below +0.
@@ -91,8 +91,8 @@ pub(crate) fn extremum(
     }
     let x_nan = b.ins().fcmp(FloatCC::Unordered, x, x);
     let y_nan = b.ins().fcmp(FloatCC::Unordered, y, y);
-    let or_x = b.ins().select(y_nan, x, both);
-    let picked = b.ins().select(x_nan, y, or_x);
+    let or_x = choose(b, y_nan, x, both);
+    let picked = choose(b, x_nan, y, or_x);
     quiet(b, picked)
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn extremum(
 fn sign_bits(b: &mut FunctionBuilder<'_>, value: Value) -> Value {
     let ty = b.func.dfg.value_type(value);
     let raw = bits(b, value);
-    let sign = iconst(b, int_of(ty), i64::MIN >> (64 - ty.bits()));
+    let sign = iconst(b, int_of(ty), i64::MIN >> (64 - ty.lane_bits()));
     b.ins().band(raw, sign)
 }
 

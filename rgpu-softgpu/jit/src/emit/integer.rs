@@ -10,7 +10,7 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{MulMode, ScalarType};
 
 use super::operand::constant;
-use super::util::{icmp_const, iconst, mask, resize, shl};
+use super::util::{choose, icmp_const, iconst, mask, resize, shl};
 use super::{Emitter, lanes, operand, type_of};
 use crate::error::{Emit, refuse};
 use crate::passes::reg_types::machine_type;
@@ -323,13 +323,13 @@ fn extremum(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
             (false, false) => IntCC::UnsignedLessThan,
         };
         let first = b.ins().icmp(cond, v[0], v[1]);
-        let result = b.ins().select(first, v[0], v[1]);
+        let result = choose(b, first, v[0], v[1]);
         if !relu {
             return result;
         }
         let negative = icmp_const(b, IntCC::SignedLessThan, result, 0);
-        let zero = iconst(b, machine_type(ty), 0);
-        b.ins().select(negative, zero, result)
+        let zero = iconst(b, b.func.dfg.value_type(result), 0);
+        choose(b, negative, zero, result)
     })
 }
 

@@ -8,7 +8,7 @@ use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::{BoolOp, ScalarType, ShiftDir, ShiftMode};
 
 use super::operand::constant;
-use super::util::{icmp_const, iconst, mask, resize, wide};
+use super::util::{icmp_const, iconst, mask, negate, resize, wide};
 use super::{Emitter, operand, type_of};
 use crate::error::{Emit, refuse};
 
@@ -43,7 +43,7 @@ fn unary(e: &mut Emitter<'_, '_>, instr: &Instr) -> Emit {
         let machine = e.b.func.dfg.value_type(value);
         resize(&mut e.b, zero, machine, false)
     } else if ty == ScalarType::Pred {
-        e.b.ins().bxor_imm_u(value, 1)
+        negate(&mut e.b, value)
     } else {
         e.b.ins().bnot(value)
     };
@@ -167,17 +167,17 @@ fn shift_by_constant(
     left: bool,
     signed: bool,
 ) -> Value {
-    if signed && !left {
-        return b.ins().sshr_imm_u(value, count.min(bits - 1));
-    }
-    if count >= bits {
+    if count >= bits && (left || !signed) {
         let ty = b.func.dfg.value_type(value);
         return iconst(b, ty, 0);
     }
+    let count = iconst(b, types::I32, count.min(bits - 1));
     if left {
-        b.ins().ishl_imm_u(value, count)
+        b.ins().ishl(value, count)
+    } else if signed {
+        b.ins().sshr(value, count)
     } else {
-        b.ins().ushr_imm_u(value, count)
+        b.ins().ushr(value, count)
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod turns;
 pub(crate) mod util;
 pub(crate) mod video;
 pub(crate) mod warp;
+pub(crate) mod wide;
 
 use std::collections::HashMap;
 
@@ -80,17 +81,6 @@ pub(crate) struct Thread {
     pub(crate) params_size: Value,
 }
 
-/// The loop over a row of threads in a kernel that runs rows.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    /// `%tid.x`.
-    pub(crate) x: Value,
-    /// Goes on to the next thread.
-    pub(crate) next: Block,
-    /// Runs one thread; its parameter is `x`.
-    pub(crate) body: Block,
-}
-
 /// Emits one function.
 pub(crate) struct Emitter<'e, 'f> {
     pub(crate) b: FunctionBuilder<'f>,
@@ -101,9 +91,10 @@ pub(crate) struct Emitter<'e, 'f> {
     pub(crate) regs: Vec<Variable>,
     pub(crate) labels: Vec<Block>,
     pub(crate) thread: Thread,
-    pub(crate) row: Option<Row>,
     /// The loop over the threads that have their turn, in a resumable kernel.
     pub(crate) turns: Option<turns::TurnLoop>,
+    /// The loops over the threads of a block, in a kernel that runs a block.
+    pub(crate) wide: Option<wide::WideLoop>,
     /// `CC.CF`.
     pub(crate) carry: Variable,
     /// Host addresses of the parameters and return places (device functions).

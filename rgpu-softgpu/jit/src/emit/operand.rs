@@ -1,13 +1,13 @@
 //! Reads operands as values of a type, and writes results back to registers.
 
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use cranelift_module::{Linkage, Module as _};
 use rgpu_ptx::ast::{Imm, Operand, Reg, Symbol, VarId};
 use rgpu_ptx::types::{ScalarType, StateSpace};
 
 use super::Emitter;
 use super::special;
-use super::util::{iconst, int_of, reshape, resize, wide};
+use super::util::{iconst, int_of, negate, reshape, resize, wide};
 use crate::error::{Emit, refuse};
 use crate::object;
 use crate::passes::reach::resolve_alias;
@@ -30,6 +30,9 @@ pub(crate) fn constant(operand: &Operand) -> Option<i64> {
 impl Emitter<'_, '_> {
     /// The present value of a register, in its machine type.
     pub(crate) fn reg(&mut self, reg: Reg) -> Value {
+        if self.runs_together() {
+            return self.reg_together(reg);
+        }
         self.b.use_var(self.regs[reg.index()])
     }
 
@@ -57,19 +60,29 @@ impl Emitter<'_, '_> {
 
     /// Constant of a PTX type from its bits.
     pub(crate) fn constant(&mut self, bits: u64, ty: ScalarType) -> Value {
-        let machine = machine_type(ty);
+        let machine = self.machine(ty);
+        let bits = match ty {
+            // In a mask, all bits are set.
+            ScalarType::Pred if machine.is_vector() && bits != 0 => u64::MAX,
+            _ => bits,
+        };
         let value = iconst(&mut self.b, int_of(machine), bits.cast_signed());
         reshape(&mut self.b, value, machine)
     }
 
+    /// The machine type of a PTX type, or of several threads' values where they are computed as vectors.
+    fn machine(&self, ty: ScalarType) -> Type {
+        self.in_unit(machine_type(ty))
+    }
+
     /// `operand` as a value of the machine type of `ty`. Wider registers are cut.
     pub(crate) fn read(&mut self, operand: &Operand, ty: ScalarType) -> Emit<Value> {
-        let machine = machine_type(ty);
+        let machine = self.machine(ty);
         let value = match operand {
             Operand::Reg(reg) => self.reg(*reg),
             Operand::NotPred(reg) => {
                 let value = self.reg(*reg);
-                self.b.ins().bxor_imm_u(value, 1)
+                negate(&mut self.b, value)
             }
             Operand::Imm(imm) => return Ok(self.constant(imm.bits_as(ty), ty)),
             Operand::Special(special) => special::read(self, *special)?,
@@ -113,7 +126,7 @@ impl Emitter<'_, '_> {
     /// Writes a register.
     pub(crate) fn write_reg(&mut self, reg: Reg, value: Value, signed: bool) {
         let variable = self.regs[reg.index()];
-        let target = self.unit.plan.reg_types[self.at][reg.index()];
+        let target = self.in_unit(self.unit.plan.reg_types[self.at][reg.index()]);
         let from = self.b.func.dfg.value_type(value);
         let value = if from.is_int() && from.bits() < target.bits() {
             resize(&mut self.b, value, int_of(target), signed)
@@ -121,6 +134,9 @@ impl Emitter<'_, '_> {
             value
         };
         let value = reshape(&mut self.b, value, target);
+        if self.runs_together() {
+            return self.write_together(reg, value);
+        }
         self.b.def_var(variable, value);
         self.keep(reg, value);
     }

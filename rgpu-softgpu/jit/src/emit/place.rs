@@ -44,6 +44,8 @@ impl Window {
 pub(crate) struct Fault {
     window: Window,
     access: Access,
+    /// Which thread of a group it was.
+    lane: usize,
 }
 
 /// What is accessed, and whether it is written.
@@ -71,6 +73,14 @@ impl Access {
         Self {
             write: true,
             ..Self::load(width)
+        }
+    }
+
+    /// The same for several that follow each other.
+    pub(crate) fn times(self, count: u32) -> Self {
+        Self {
+            span: self.span * count,
+            ..self
         }
     }
 
@@ -138,6 +148,10 @@ impl Emitter<'_, '_> {
         reg: Reg,
         offset: i64,
     ) -> Emit<Option<Place>> {
+        // Threads that run together part, and go on by themselves, in the middle of groups.
+        if self.wide.is_some() {
+            return Ok(None);
+        }
         let groups = &self.unit.plan.groups[self.at];
         let Some(number) = groups.of_statement.get(&self.statement) else {
             return Ok(None);
@@ -298,6 +312,7 @@ impl Emitter<'_, '_> {
             let address = self.b.block_params(block)[0];
             // The first finds a bad start, the second a bad end.
             let Access { width, span, write } = fault.access;
+            self.tell_lane(fault.lane);
             self.translate(fault.window, address, width, write)?;
             let last = self.b.ins().iadd_imm_u(address, i64::from(span) - 1);
             self.translate(fault.window, last, 1, write)?;
@@ -323,7 +338,12 @@ impl Emitter<'_, '_> {
 
     /// Goes on if `good`, else reports the access.
     fn require(&mut self, good: Value, window: Window, address: Value, access: Access) -> Emit {
-        let bad = self.fault_block(Fault { window, access })?;
+        let lane = self.lane_together();
+        let bad = self.fault_block(Fault {
+            window,
+            access,
+            lane,
+        })?;
         let next = self.b.create_block();
         self.b
             .ins()
@@ -371,7 +391,12 @@ impl Emitter<'_, '_> {
             .ins()
             .brif(good, next, &[BlockArg::Value(address)], slow, &[]);
         self.b.switch_to_block(slow);
+        let lane = self.lane_together();
+        self.tell_lane(lane);
         let host = self.translate_preserving(address, access)?;
+        if lane != 0 {
+            self.tell_index_of_first();
+        }
         let back = self.b.ins().isub(host, self.thread.global_delta);
         self.b.ins().jump(next, &[BlockArg::Value(back)]);
         self.b.switch_to_block(next);

@@ -7,8 +7,8 @@ use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use rgpu_ptx::types::SpecialReg;
 use rgpu_softgpu_exec::abi::{ThreadContext, WARP_SIZE};
 
+use super::Emitter;
 use super::util::{constant, iconst, mask, resize, shr};
-use super::{Emitter, Row};
 use crate::error::Emit;
 use crate::passes::reg_types::machine_type;
 
@@ -30,27 +30,18 @@ impl Emitter<'_, '_> {
 /// The value of a special register, in its natural width.
 pub(crate) fn read(e: &mut Emitter<'_, '_>, special: SpecialReg) -> Emit<Value> {
     use SpecialReg::*;
-    let vector = |e: &mut Emitter<'_, '_>, base: usize, lane: usize| {
-        e.context_field(types::I32, base + 4 * lane)
-    };
     let of_block = |e: &mut Emitter<'_, '_>, base: usize, lane: usize| {
         e.block_field(types::I32, base + 4 * lane)
     };
-    let (tid, ntid) = (
-        offset_of!(ThreadContext, tid),
-        offset_of!(ThreadContext, ntid),
-    );
+    let ntid = offset_of!(ThreadContext, ntid);
     let (ctaid, nctaid) = (
         offset_of!(ThreadContext, ctaid),
         offset_of!(ThreadContext, nctaid),
     );
     Ok(match special {
-        TidX => match e.row {
-            Some(row) => row.x,
-            None => vector(e, tid, 0),
-        },
-        TidY => vector(e, tid, 1),
-        TidZ => vector(e, tid, 2),
+        TidX => thread_index(e, 0),
+        TidY => thread_index(e, 1),
+        TidZ => thread_index(e, 2),
         NtidX => of_block(e, ntid, 0),
         NtidY => of_block(e, ntid, 1),
         NtidZ => of_block(e, ntid, 2),
@@ -125,37 +116,40 @@ fn clock(e: &mut Emitter<'_, '_>, name: &'static str, shift: i64) -> Emit<Value>
     Ok(e.b.ins().ireduce(types::I32, part))
 }
 
-/// Number of the thread in its block, in a kernel that runs rows.
-fn linear_thread(e: &mut Emitter<'_, '_>, row: Row) -> Value {
-    let (tid, ntid) = (
-        offset_of!(ThreadContext, tid),
-        offset_of!(ThreadContext, ntid),
-    );
-    let [y, z] = [4, 8].map(|at| e.context_field(types::I32, tid + at));
+/// An axis of `%tid`.
+fn thread_index(e: &mut Emitter<'_, '_>, axis: usize) -> Value {
+    if let Some(index) = e.wide_index(axis) {
+        return index;
+    }
+    e.context_field(types::I32, offset_of!(ThreadContext, tid) + 4 * axis)
+}
+
+/// Number of the thread in its block, in a kernel that runs several in one call.
+fn linear_thread(e: &mut Emitter<'_, '_>) -> Value {
+    let ntid = offset_of!(ThreadContext, ntid);
+    let [x, y, z] = [0, 1, 2].map(|axis| thread_index(e, axis));
     let [width, height] = [0, 4].map(|at| e.block_field(types::I32, ntid + at));
     let rows = e.b.ins().imul(z, height);
     let rows = e.b.ins().iadd(rows, y);
     let before = e.b.ins().imul(rows, width);
-    e.b.ins().iadd(before, row.x)
+    e.b.ins().iadd(before, x)
 }
 
 fn lane(e: &mut Emitter<'_, '_>) -> Value {
-    match e.row {
-        Some(row) => {
-            let thread = linear_thread(e, row);
-            mask(&mut e.b, thread, i64::from(WARP_SIZE - 1))
-        }
-        None => e.context_field(types::I32, offset_of!(ThreadContext, laneid)),
+    if e.wide.is_some() {
+        let thread = linear_thread(e);
+        mask(&mut e.b, thread, i64::from(WARP_SIZE - 1))
+    } else {
+        e.context_field(types::I32, offset_of!(ThreadContext, laneid))
     }
 }
 
 fn warp(e: &mut Emitter<'_, '_>) -> Value {
-    match e.row {
-        Some(row) => {
-            let thread = linear_thread(e, row);
-            shr(&mut e.b, thread, i64::from(WARP_SIZE.ilog2()))
-        }
-        None => e.context_field(types::I32, offset_of!(ThreadContext, warpid)),
+    if e.wide.is_some() {
+        let thread = linear_thread(e);
+        shr(&mut e.b, thread, i64::from(WARP_SIZE.ilog2()))
+    } else {
+        e.context_field(types::I32, offset_of!(ThreadContext, warpid))
     }
 }
 

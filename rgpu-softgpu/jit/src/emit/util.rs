@@ -1,7 +1,7 @@
 //! Small helpers over the function builder that every instruction family uses.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
 
 /// Flags of an access whose address has been checked, or whose fault the executor catches.
@@ -14,8 +14,12 @@ pub(crate) fn constant() -> MemFlagsData {
     checked().with_readonly().with_can_move()
 }
 
-/// Integer constant, cut to the width of `ty`.
+/// Integer constant, cut to the width of `ty`; in each lane of a vector.
 pub(crate) fn iconst(b: &mut FunctionBuilder<'_>, ty: Type, value: i64) -> Value {
+    if ty.is_vector() {
+        let lane = iconst(b, ty.lane_type(), value);
+        return b.ins().splat(ty, lane);
+    }
     if ty == types::I128 {
         let low = b.ins().iconst(types::I64, value);
         let high = b.ins().iconst(types::I64, value >> 63);
@@ -28,8 +32,12 @@ pub(crate) fn iconst(b: &mut FunctionBuilder<'_>, ty: Type, value: i64) -> Value
     b.ins().iconst(ty, value)
 }
 
-/// Float constant of `ty` (F32 or F64).
+/// Float constant of `ty` (F32 or F64); in each lane of a vector.
 pub(crate) fn fconst(b: &mut FunctionBuilder<'_>, ty: Type, value: f64) -> Value {
+    if ty.is_vector() {
+        let lane = fconst(b, ty.lane_type(), value);
+        return b.ins().splat(ty, lane);
+    }
     if ty == types::F64 {
         b.ins().f64const(value)
     } else {
@@ -47,7 +55,36 @@ pub(crate) fn int_of(ty: Type) -> Type {
     match ty {
         types::F32 => types::I32,
         types::F64 => types::I64,
+        types::F32X4 => types::I32X4,
         other => other,
+    }
+}
+
+/// `value` seen as a vector type of the same width.
+pub(crate) fn recast(b: &mut FunctionBuilder<'_>, value: Value, ty: Type) -> Value {
+    if b.func.dfg.value_type(value) == ty {
+        return value;
+    }
+    let flags = MemFlagsData::new().with_endianness(Endianness::Little);
+    b.ins().bitcast(ty, flags, value)
+}
+
+/// `x` where the condition holds, else `y`: a predicate for single values, a mask for vectors.
+pub(crate) fn choose(b: &mut FunctionBuilder<'_>, cond: Value, x: Value, y: Value) -> Value {
+    let ty = b.func.dfg.value_type(x);
+    if !ty.is_vector() {
+        return b.ins().select(cond, x, y);
+    }
+    let mask = recast(b, cond, ty);
+    b.ins().bitselect(mask, x, y)
+}
+
+/// The predicate's, or the mask's, opposite.
+pub(crate) fn negate(b: &mut FunctionBuilder<'_>, predicate: Value) -> Value {
+    if b.func.dfg.value_type(predicate).is_vector() {
+        b.ins().bnot(predicate)
+    } else {
+        b.ins().bxor_imm_u(predicate, 1)
     }
 }
 
@@ -56,6 +93,9 @@ pub(crate) fn reshape(b: &mut FunctionBuilder<'_>, value: Value, ty: Type) -> Va
     let from = b.func.dfg.value_type(value);
     if from == ty {
         return value;
+    }
+    if ty.is_vector() {
+        return recast(b, value, ty);
     }
     let value = bits(b, value);
     let resized = resize(b, value, int_of(ty), false);
@@ -71,6 +111,8 @@ pub(crate) fn bits(b: &mut FunctionBuilder<'_>, value: Value) -> Value {
     let ty = b.func.dfg.value_type(value);
     if ty.is_float() {
         b.ins().bitcast(int_of(ty), MemFlagsData::new(), value)
+    } else if ty.is_vector() {
+        recast(b, value, int_of(ty))
     } else {
         value
     }

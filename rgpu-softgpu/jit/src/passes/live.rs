@@ -1,9 +1,10 @@
 //! Which registers of a body are live where: backward data flow over basic blocks.
 
-use rgpu_ptx::ast::{Body, Instr, Label, Reg, Statement, StatementKind};
+use rgpu_ptx::ast::{Body, Instr, Reg, Statement, StatementKind};
 use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::ScalarType;
 
+use super::flow::{self, Block};
 use super::visit;
 
 /// A set of small numbers.
@@ -11,12 +12,28 @@ use super::visit;
 pub(crate) struct BitSet(Vec<u64>);
 
 impl BitSet {
-    fn new(size: usize) -> Self {
+    /// Room for the numbers below `size`, none of them in it.
+    pub(crate) fn new(size: usize) -> Self {
         Self(vec![0; size.div_ceil(64)])
     }
 
-    fn insert(&mut self, index: usize) {
+    /// All numbers below `size`.
+    pub(crate) fn full(size: usize) -> Self {
+        let mut set = Self::new(size);
+        (0..size).for_each(|index| set.insert(index));
+        set
+    }
+
+    /// Puts `index` in.
+    pub(crate) fn insert(&mut self, index: usize) {
         self.0[index / 64] |= 1 << (index % 64);
+    }
+
+    /// Takes out what is not in `other`.
+    pub(crate) fn keep_all(&mut self, other: &Self) {
+        for (word, kept) in self.0.iter_mut().zip(&other.0) {
+            *word &= kept;
+        }
     }
 
     fn remove(&mut self, index: usize) {
@@ -44,28 +61,23 @@ impl BitSet {
     }
 }
 
-#[derive(Debug)]
-struct Block {
-    /// Its statements.
-    start: usize,
-    end: usize,
-    successors: Vec<usize>,
-    live_in: BitSet,
-}
-
 /// The live registers of a body. The carry flag is [`Live::carry`], a number behind the registers.
 #[derive(Debug)]
 pub(crate) struct Live<'a> {
     body: &'a Body,
     blocks: Vec<Block>,
+    /// What is live where each block begins.
+    live_in: Vec<BitSet>,
 }
 
 impl<'a> Live<'a> {
     /// Analyses `body`.
     pub(crate) fn new(body: &'a Body) -> Self {
+        let blocks = flow::blocks(body);
         let mut live = Self {
             body,
-            blocks: blocks(body),
+            live_in: vec![BitSet::new(body.regs.len() + 1); blocks.len()],
+            blocks,
         };
         let mut changed = true;
         while changed {
@@ -76,8 +88,8 @@ impl<'a> Live<'a> {
                 for statement in body.statements[start..end].iter().rev() {
                     live.step(&mut set, statement);
                 }
-                if set != live.blocks[at].live_in {
-                    live.blocks[at].live_in = set;
+                if set != live.live_in[at] {
+                    live.live_in[at] = set;
                     changed = true;
                 }
             }
@@ -92,8 +104,8 @@ impl<'a> Live<'a> {
 
     /// What is live where the body begins.
     pub(crate) fn at_entry(&self) -> BitSet {
-        match self.blocks.first() {
-            Some(first) => first.live_in.clone(),
+        match self.live_in.first() {
+            Some(first) => first.clone(),
             None => self.empty(),
         }
     }
@@ -138,7 +150,7 @@ impl<'a> Live<'a> {
     fn live_out(&self, block: usize) -> BitSet {
         let mut set = self.empty();
         for successor in &self.blocks[block].successors {
-            set.add_all(&self.blocks[*successor].live_in);
+            set.add_all(&self.live_in[*successor]);
         }
         set
     }
@@ -170,61 +182,6 @@ fn words_of(ty: ScalarType) -> u32 {
 
 fn reads_carry(instr: &Instr) -> bool {
     matches!(instr.op, Opcode::Addc | Opcode::Subc | Opcode::Madc)
-}
-
-/// Where control may go after a statement: whether to the next one, and to which labels.
-fn successors(statement: &Statement) -> (bool, &[Label]) {
-    let guarded = statement.guard.is_some();
-    match &statement.kind {
-        StatementKind::Branch { target, .. } => (guarded, std::slice::from_ref(target)),
-        StatementKind::BranchIndexed { targets, .. } => (guarded, targets),
-        StatementKind::Instr(instr) if ends_thread(instr) => (guarded, &[]),
-        _ => (true, &[]),
-    }
-}
-
-fn ends_thread(instr: &Instr) -> bool {
-    matches!(
-        instr.op,
-        Opcode::Ret | Opcode::Exit | Opcode::Trap | Opcode::Brkpt
-    )
-}
-
-fn blocks(body: &Body) -> Vec<Block> {
-    let count = body.statements.len();
-    let mut starts = vec![0];
-    for (index, statement) in body.statements.iter().enumerate() {
-        let (falls, targets) = successors(statement);
-        if matches!(statement.kind, StatementKind::Label(_)) {
-            starts.push(index);
-        }
-        if !falls || !targets.is_empty() {
-            starts.push(index + 1);
-        }
-    }
-    starts.sort_unstable();
-    starts.dedup();
-    starts.retain(|start| *start < count);
-    let block_of = |statement: usize| starts.partition_point(|start| *start <= statement) - 1;
-    let ends = starts.iter().skip(1).copied().chain([count]);
-    let ranges: Vec<(usize, usize)> = starts.iter().copied().zip(ends).collect();
-    ranges
-        .into_iter()
-        .filter(|(start, end)| start < end)
-        .map(|(start, end)| {
-            let (falls, targets) = successors(&body.statements[end - 1]);
-            let next = (falls && end < count).then(|| block_of(end));
-            let jumps = targets
-                .iter()
-                .map(|label| block_of(body.labels[label.index()].statement as usize));
-            Block {
-                start,
-                end,
-                successors: jumps.chain(next).collect(),
-                live_in: BitSet::new(body.regs.len() + 1),
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

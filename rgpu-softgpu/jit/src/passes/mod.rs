@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod exits;
+pub(crate) mod flow;
 pub(crate) mod frames;
 pub(crate) mod groups;
 pub(crate) mod live;
@@ -9,10 +10,12 @@ pub(crate) mod meet;
 pub(crate) mod needs;
 pub(crate) mod reach;
 pub(crate) mod reg_types;
+pub(crate) mod regions;
 pub(crate) mod resume;
-pub(crate) mod rows;
+pub(crate) mod shape;
 pub(crate) mod shared;
 pub(crate) mod visit;
+pub(crate) mod wide;
 
 use cranelift_codegen::ir::Type;
 use rgpu_ptx::Module;
@@ -27,8 +30,8 @@ pub(crate) struct Plan {
     pub(crate) reached: reach::Reached,
     pub(crate) exits: Vec<bool>,
     pub(crate) meeting: meet::Meeting,
-    /// One call of the kernel runs a row of threads.
-    pub(crate) runs_rows: bool,
+    /// How one call of the kernel runs a block, if it does.
+    pub(crate) wide: Option<wide::Wide>,
     /// What threads keep while they are stopped, if the kernel is resumable.
     pub(crate) resume: Option<resume::Resume>,
     /// Accesses of the kernel that need no check, and what that takes for granted.
@@ -54,8 +57,6 @@ pub(crate) fn run(
     dump.pass("exits", &exits);
     let meeting = meet::run(module, &reached);
     dump.pass("meet", &meeting);
-    let runs_rows = rows::run(&reached, &meeting);
-    dump.pass("rows", &runs_rows);
     let shared = shared::run(module, &reached);
     dump.pass("shared", &shared);
     let frames = frames::run(&reached);
@@ -68,7 +69,12 @@ pub(crate) fn run(
     dump.pass("reg_types", &reg_types);
     let first = &reached.functions[0];
     let live = live::Live::new(&first.body);
-    let resume = resume::run(&reached, &meeting, &live, &reg_types[0]);
+    let wide = wide::run(&reached, &meeting, &frames, &live, &reg_types[0]);
+    dump.pass("wide", &wide);
+    let resume = match wide {
+        Some(_) => None,
+        None => resume::run(&reached, &meeting, &live, &reg_types[0]),
+    };
     dump.pass("resume", &resume);
     let bounds = bounds::run(module, first, &shared, &live.at_entry(), trust);
     dump.pass("bounds", &bounds);
@@ -86,7 +92,7 @@ pub(crate) fn run(
         reached,
         exits,
         meeting,
-        runs_rows,
+        wide,
         resume,
         bounds,
         shared,

@@ -22,6 +22,7 @@ use crate::dump::Dump;
 use crate::emit::call::{TABLE_ENTRY, signature, signature_id, table_position};
 use crate::emit::{Unit, body};
 use crate::error::{Error, Refusal, refused_at};
+use crate::made::Made;
 use crate::object::{self, Kind, Object, Outside, Piece, Reloc, Target};
 use crate::passes::bounds::Trust;
 use crate::passes::wide::LANES;
@@ -193,13 +194,15 @@ fn guarded<T>(kernel: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T
     })
 }
 
-/// Compiles a kernel and all that it may call. `placed` tells which variables have an address.
+/// Compiles a kernel and all that it may call, as far as it is not `made`. `placed` tells which variables have an
+/// address.
 pub(crate) fn kernel(
     module: &Module,
     placed: &[Option<u64>],
     isa: &OwnedTargetIsa,
     id: FuncId,
     trust: Trust,
+    made: &Made,
 ) -> Result<Compiled, Error> {
     let function = &module.functions[id.index()];
     let mut dump = Dump::new(&function.name);
@@ -207,7 +210,7 @@ pub(crate) fn kernel(
     refuse_clusters(module, function)?;
     guarded(&function.name, || {
         let plan = passes::run(module, id, trust, &mut dump)?;
-        Compilation::new(module, placed, isa, &plan)?.run(&mut dump)
+        Compilation::new(module, placed, isa, &plan, made)?.run(&mut dump)
     })
 }
 
@@ -231,6 +234,7 @@ fn refuse_clusters(module: &Module, kernel: &Function) -> Result<(), Error> {
 
 struct Compilation<'a> {
     plan: &'a Plan,
+    made: &'a Made,
     unit: Unit<'a>,
     /// Holds the declarations; nothing is defined in it.
     jit: JITModule,
@@ -245,6 +249,7 @@ impl<'a> Compilation<'a> {
         addresses: &'a [Option<u64>],
         isa: &OwnedTargetIsa,
         plan: &'a Plan,
+        made: &'a Made,
     ) -> Result<Self, Error> {
         let builder = JITBuilder::with_isa(Arc::clone(isa), default_libcall_names());
         let mut jit = JITModule::new(builder);
@@ -260,6 +265,7 @@ impl<'a> Compilation<'a> {
         };
         let mut compilation = Self {
             plan,
+            made,
             unit,
             jit,
             kernel,
@@ -338,6 +344,11 @@ impl<'a> Compilation<'a> {
         dump: &mut Dump,
     ) -> Result<Piece, Error> {
         let function = &self.plan.reached.functions[at];
+        // The kernel itself is nobody else's; who wants to see the stages wants them to happen.
+        let sharable = at != 0 && !Dump::is_on();
+        if sharable && let Some(piece) = self.made.find(self.plan, at) {
+            return Ok(piece);
+        }
         self.jit.clear_context(context);
         let number = u32::try_from(at).unwrap_or(u32::MAX);
         context.func =
@@ -354,6 +365,9 @@ impl<'a> Compilation<'a> {
         let piece = object::compile(context, &self.jit).map_err(|error| self.failed(error))?;
         if let Some(text) = context.compiled_code().and_then(|code| code.vcode.as_ref()) {
             dump.asm(&function.name, text);
+        }
+        if sharable {
+            self.made.keep(self.plan, at, &piece);
         }
         Ok(piece)
     }

@@ -11,6 +11,7 @@ mod dump;
 mod emit;
 mod error;
 mod globals;
+mod made;
 mod module;
 mod object;
 mod passes;

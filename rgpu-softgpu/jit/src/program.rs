@@ -14,6 +14,7 @@ use crate::compile::{self, Compiled, Machine};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::globals::{self, Global, ModuleMemory};
+use crate::made::Made;
 use crate::object::Outside;
 use crate::passes::bounds::Trust;
 use crate::passes::needs::{self, Needs};
@@ -80,6 +81,7 @@ pub struct Program {
     compiled: Mutex<HashMap<(String, Trust), Arc<Slot>>>,
     needs: Mutex<HashMap<FuncId, Needs>>,
     cache: Option<Arc<Cache>>,
+    made: Made,
     /// Hash of the text, once a key is asked for.
     hash: OnceLock<blake3::Hash>,
     counts: [AtomicUsize; 2],
@@ -122,6 +124,7 @@ impl Program {
             compiled: Mutex::new(HashMap::new()),
             needs: Mutex::new(HashMap::new()),
             cache: None,
+            made: Made::default(),
             hash: OnceLock::new(),
             counts: Default::default(),
         })
@@ -244,7 +247,7 @@ impl Program {
                 return Ok(kernel);
             }
         }
-        let compiled = compile::kernel(&self.module, &self.addresses, isa, id, trust)?;
+        let compiled = compile::kernel(&self.module, &self.addresses, isa, id, trust, &self.made)?;
         compiled_count.fetch_add(1, Ordering::Relaxed);
         if let Some((cache, key)) = key {
             cache.store(&key, &compiled);

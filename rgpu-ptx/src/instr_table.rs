@@ -119,7 +119,7 @@ rows! {
     Mov = "mov" {} [Vec] (ANY) [DMov, SMov] 10 10;
     Cvt = "cvt" {} [Rounding Ftz Sat Satfinite Relu] (CVT, CVT) [DWide0, SWide1, OptS1, OptRandom] 10 10;
     CvtPack = "cvt.pack" {Sat} [Sat] (PACK_DST, INT32; BITS32) [DU32, SU32, SU32, OptSU32] 65 72;
-    Cvta = "cvta" {Space} [To Space] (UINT32_64) [D0, SAddr0] 20 20;
+    Cvta = "cvta" {Space} [To Space] (UINT64) [D0, SAddr0] 20 20;
     Isspacep = "isspacep" {Space} [Space] () [DPred, SPtr] 20 20;
     Mapa = "mapa" {} [Space] (UINT32_64) [D0, SAddr0, SU32] 78 90;
     Getctarank = "getctarank" {} [Space] (UINT32_64) [DU32, SAddr0] 78 90;

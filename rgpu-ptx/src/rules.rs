@@ -116,6 +116,7 @@ pub(crate) mod sets {
         SINT16_64 = S16 S32 S64;
         UINT32 = U32;
         UINT32_64 = U32 U64;
+        UINT64 = U64;
         F32 = F32;
         F32_64 = F32 F64;
         HALF = F16 Bf16;

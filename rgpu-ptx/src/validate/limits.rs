@@ -77,7 +77,9 @@ fn space_fits(instr: &Instr) -> bool {
         | Op::MbarrierArrive
         | Op::MbarrierArriveExpectTx
         | Op::MbarrierArriveDrop
-        | Op::MbarrierArriveDropExpectTx => matches!(space, Shared | SharedCluster),
+        | Op::MbarrierArriveDropExpectTx => {
+            space == Shared || (space == SharedCluster && !instr.mods.no_complete)
+        }
         Op::FenceProxy => {
             instr.mods.proxy == Some(ProxyKind::Async)
                 && matches!(space, Global | Shared | SharedCluster)

@@ -129,6 +129,8 @@ const REJECTED: &[&str] = &[
     "ld.global.u32 %r1, [sh];",
     "bra NOWHERE;",
     "add.u32 %r1, %r99, 2;",
+    "cvta.global.u32 %r1, %r2;",
+    "mbarrier.arrive.noComplete.shared::cluster.b64 _, [%rd1], 1;",
     "multimem.ld_reduce.add.s64 %rd1, [%rd2];",
     "multimem.ld_reduce.add.f16 %h1, [%rd2];",
     "multimem.ld_reduce.release.sys.add.u32 %r1, [%rd2];",

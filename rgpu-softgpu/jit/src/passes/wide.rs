@@ -129,9 +129,7 @@ pub(crate) fn run(
     if !regions.branches.iter().all(uniform) {
         return None;
     }
-    let kinds: Vec<Kind> = (0..body.regs.len())
-        .map(|at| kind(body.regs[at], machine[at], shapes[at]))
-        .collect();
+    let kinds = kinds(body, machine, &shapes);
     let mut wide = Wide {
         ways: ways(body, &shapes, &kinds),
         ends: ends(body, &shapes, &fixed),
@@ -297,6 +295,77 @@ fn is_plain(statement: &Statement) -> bool {
 
 fn is_zero(instr: &Instr) -> bool {
     instr.operands.first() == Some(&Operand::Imm(Imm::Int(0)))
+}
+
+/// Where the values of each register are.
+fn kinds(body: &Body, machine: &[Type], shapes: &[Shape]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = (0..body.regs.len())
+        .map(|at| kind(body.regs[at], machine[at], shapes[at]))
+        .collect();
+    let ways = ways(body, shapes, &kinds);
+    for reg in seldom_vectors(body, &ways, &kinds) {
+        kinds[reg.index()] = Kind::Lanes;
+    }
+    kinds
+}
+
+/// The register that stands for the group of another.
+fn root(group: &mut [usize], mut at: usize) -> usize {
+    while group[at] != at {
+        group[at] = group[group[at]];
+        at = group[at];
+    }
+    at
+}
+
+/// Registers that instructions which run in vectors share, but which others need as single values so often that moving
+/// them between the two costs more than the vectors save.
+fn seldom_vectors(body: &Body, ways: &HashMap<usize, Way>, kinds: &[Kind]) -> Vec<Reg> {
+    // Registers that share an instruction are in vectors together: `group` leads to a common one.
+    let mut group: Vec<usize> = (0..kinds.len()).collect();
+    let touched = |statement: &Statement| {
+        let mut regs = defs(statement);
+        regs.extend(uses(statement));
+        regs.retain(|reg| kinds[reg.index()] == Kind::Vector);
+        regs
+    };
+    for (at, statement) in body.statements.iter().enumerate() {
+        if ways.get(&at) == Some(&Way::Parts) {
+            let regs = touched(statement);
+            for pair in regs.windows(2) {
+                let [one, other] = [pair[0], pair[1]].map(|reg| root(&mut group, reg.index()));
+                group[one] = other;
+            }
+        }
+    }
+    // Instructions in vectors, and moves from and to them.
+    let mut counts = vec![(0_usize, 0_usize); kinds.len()];
+    for (at, statement) in body.statements.iter().enumerate() {
+        let in_vectors = ways.get(&at) == Some(&Way::Parts);
+        let regs = touched(statement);
+        for (number, reg) in regs.iter().enumerate() {
+            let counts = &mut counts[root(&mut group, reg.index())];
+            match in_vectors {
+                true if number == 0 => counts.0 += 1,
+                true => {}
+                false => counts.1 += 1,
+            }
+        }
+    }
+    // Threads that run together vote with masks.
+    for (index, ty) in body.regs.iter().enumerate() {
+        if *ty == ScalarType::Pred {
+            counts[root(&mut group, index)].0 = usize::MAX;
+        }
+    }
+    let mut seldom = |index: &usize| {
+        let (in_vectors, moves) = counts[root(&mut group, *index)];
+        kinds[*index] == Kind::Vector && in_vectors < 2 * moves
+    };
+    (0..kinds.len())
+        .filter(|index| seldom(index))
+        .filter_map(|index| u32::try_from(index).ok().map(Reg))
+        .collect()
 }
 
 fn kind(declared: ScalarType, machine: Type, shape: Shape) -> Kind {
@@ -492,19 +561,23 @@ fn way(body: &Body, instr: &Instr, defs: &[Reg], shapes: &[Shape], kinds: &[Kind
     };
     match instr.op {
         Ld if !based => match step(&instr.operands[1]) {
-            Some(4) if is_word(instr) => Way::Parts,
+            Some(4) if is_word(instr) && is_vector_operand(body, &instr.operands[0], kinds) => {
+                Way::Parts
+            }
             _ => Way::Lanes,
         },
         St => match (step(&instr.operands[0]), step(&instr.operands[1])) {
             (Some(0), Some(0)) => Way::Once,
-            (Some(4), _) if is_word(instr) && is_vector_operand(body, &instr.operands[1]) => {
+            (Some(4), _)
+                if is_word(instr) && is_vector_operand(body, &instr.operands[1], kinds) =>
+            {
                 Way::Parts
             }
             _ => Way::Lanes,
         },
         Atom | Red => Way::Lanes,
         _ if based => Way::Once,
-        _ if defs.len() == 1 && is_vector(body, instr) => Way::Parts,
+        _ if defs.len() == 1 && is_vector(body, instr, kinds) => Way::Parts,
         _ => Way::Lanes,
     }
 }
@@ -520,19 +593,20 @@ fn is_word(instr: &Instr) -> bool {
 }
 
 /// Whether an operand can be read as a vector of 32-bit values or of predicates.
-fn is_vector_operand(body: &Body, operand: &Operand) -> bool {
+fn is_vector_operand(body: &Body, operand: &Operand, kinds: &[Kind]) -> bool {
     match operand {
         Operand::Imm(_) => true,
         Operand::Reg(reg) | Operand::NotPred(reg) => {
             let ty = body.reg_type(*reg);
-            ty.bits() == 32 || ty == ScalarType::Pred
+            let fits = ty.bits() == 32 || ty == ScalarType::Pred;
+            fits && kinds[reg.index()] != Kind::Lanes
         }
         _ => false,
     }
 }
 
 /// Whether the instruction's family computes it with vectors as it does with single values.
-fn is_vector(body: &Body, instr: &Instr) -> bool {
+fn is_vector(body: &Body, instr: &Instr, kinds: &[Kind]) -> bool {
     use Opcode::*;
     use ScalarType::{B32, F32, Pred, S32, U32};
     let mods = &instr.mods;
@@ -543,7 +617,7 @@ fn is_vector(body: &Body, instr: &Instr) -> bool {
     let operands = instr
         .operands
         .iter()
-        .all(|operand| is_vector_operand(body, operand));
+        .all(|operand| is_vector_operand(body, operand, kinds));
     let nearest = matches!(mods.rounding, None | Some(Rounding::Rn));
     if !typed || !operands || !nearest {
         return false;

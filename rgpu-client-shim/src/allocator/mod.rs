@@ -10,6 +10,8 @@
 //! of a chunk touch; the sum of all chunks is at most the lease. Chunks stay backed when they fall empty, and
 //! are given back only where an allocation would not fit otherwise.
 //!
+//! Memory of a pool stays the pool's when it is freed, as far as the pool keeps it (`held`).
+//!
 //! Memory that is freed for all is allocated again only behind a [`Step::Fence`], which the next allocation that
 //! could use it asks for. Memory that is freed in a stream (`cuMemFreeAsync`) may be allocated again in that stream at once, since the
 //! stream orders the uses; by others only after [`Allocator::settle`] or [`Allocator::settle_all`].
@@ -17,12 +19,14 @@
 //! This module is pure: it answers with the [`Step`]s that the caller has to tell the server, in order.
 
 mod addresses;
+mod held;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use addresses::Addresses;
+pub(crate) use held::Held;
 
 /// Every allocation starts at a multiple of this, as on NVIDIA's GPUs at least 256 is promised.
 pub(crate) const ALIGNMENT: u64 = 512;
@@ -72,8 +76,13 @@ pub(crate) struct Allocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     Free,
-    /// Freed in this stream.
-    Pending(u32),
+    /// Kept by this pool.
+    Kept(u32),
+    /// Freed in a stream, and of a pool.
+    Pending {
+        stream: u32,
+        pool: u32,
+    },
     Live,
 }
 
@@ -103,8 +112,11 @@ pub(crate) struct Allocator {
     chunks: BTreeMap<u64, Chunk>,
     /// Free blocks by size.
     free: BTreeSet<(u64, u64)>,
-    /// Blocks freed in a stream, by stream and size.
-    pending: BTreeMap<u32, BTreeSet<(u64, u64)>>,
+    /// Blocks freed in a stream, by stream and pool, and size.
+    pending: BTreeMap<(u32, u32), BTreeSet<(u64, u64)>>,
+    /// Blocks that pools keep, by size.
+    kept: BTreeMap<u32, BTreeSet<(u64, u64)>>,
+    pools: BTreeMap<u32, Held>,
     live: BTreeMap<u64, Allocation>,
     serial: u64,
     /// Something was freed, and no fence has followed.
@@ -125,6 +137,8 @@ impl Allocator {
             chunks: BTreeMap::new(),
             free: BTreeSet::new(),
             pending: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            pools: BTreeMap::new(),
             live: BTreeMap::new(),
             serial: 0,
             unfenced: false,
@@ -146,7 +160,7 @@ impl Allocator {
             .filter(|room| *room <= self.lease)
             .ok_or(Refusal::OutOfMemory)?;
         let address = self
-            .find_room(room, stream, steps)
+            .find_room(room, pool, stream, steps)
             .ok_or(Refusal::OutOfMemory)?;
         self.serial += 1;
         let allocation = Allocation {
@@ -160,10 +174,30 @@ impl Allocator {
         Ok(allocation)
     }
 
-    fn find_room(&mut self, room: u64, stream: Option<u32>, steps: &mut Vec<Step>) -> Option<u64> {
-        if let Some(address) = stream.and_then(|stream| self.take_pending(room, stream)) {
+    fn find_room(
+        &mut self,
+        room: u64,
+        pool: u32,
+        stream: Option<u32>,
+        steps: &mut Vec<Step>,
+    ) -> Option<u64> {
+        if let Some(address) = stream.and_then(|stream| self.take_pending(room, stream, pool)) {
             return Some(address);
         }
+        if let Some(address) = self.take_kept(room, pool) {
+            self.fence(steps);
+            return Some(address);
+        }
+        if !self.charge_pool(pool, room) {
+            return None;
+        }
+        let address = self.find_new(room, steps)?;
+        self.book(pool, room);
+        Some(address)
+    }
+
+    /// Room that is nobody's.
+    fn find_new(&mut self, room: u64, steps: &mut Vec<Step>) -> Option<u64> {
         let small = room <= SMALL;
         if let Some(address) = self.take_free(room, Some(small), steps) {
             return Some(address);
@@ -171,7 +205,7 @@ impl Allocator {
         if let Some(address) = self.back_new(room, small, steps) {
             return Some(address);
         }
-        // Under pressure: take back what streams have freed, then any hole, then the memory of empty chunks.
+        // Under pressure: take back what streams have freed and pools keep, then any hole, then the memory of empty chunks.
         self.collect(steps);
         if let Some(address) = self.take_free(room, None, steps) {
             return Some(address);
@@ -196,28 +230,32 @@ impl Allocator {
             .find(|(_, address)| fits(*address))?;
         self.free.remove(&(size, address));
         self.carve(address, size, room, Use::Free);
-        if std::mem::take(&mut self.unfenced) {
-            steps.push(Step::Fence);
-        }
+        self.fence(steps);
         Some(address)
     }
 
-    /// Makes what was freed in streams free for all.
+    /// Before memory is used again that was freed for all.
+    fn fence(&mut self, steps: &mut Vec<Step>) {
+        if std::mem::take(&mut self.unfenced) {
+            steps.push(Step::Fence);
+        }
+    }
+
+    /// Makes what was freed in streams, and what pools keep, free for all.
     fn collect(&mut self, steps: &mut Vec<Step>) {
         if !self.pending.is_empty() {
             steps.push(Step::Fence);
             self.settle_all();
         }
+        self.empty_pools();
     }
 
-    fn take_pending(&mut self, room: u64, stream: u32) -> Option<u64> {
-        let blocks = self.pending.get_mut(&stream)?;
+    fn take_pending(&mut self, room: u64, stream: u32, pool: u32) -> Option<u64> {
+        let blocks = self.pending.get(&(stream, pool))?;
         let (size, address) = blocks.range((room, 0)..).next().copied()?;
-        blocks.remove(&(size, address));
-        if blocks.is_empty() {
-            self.pending.remove(&stream);
-        }
-        self.carve(address, size, room, Use::Pending(stream));
+        let used = Use::Pending { stream, pool };
+        self.unindex((size, address), used);
+        self.carve(address, size, room, used);
         Some(address)
     }
 
@@ -251,8 +289,12 @@ impl Allocator {
             Use::Free => {
                 self.free.insert((size, at));
             }
-            Use::Pending(stream) => {
-                self.pending.entry(stream).or_default().insert((size, at));
+            Use::Kept(pool) => {
+                self.kept.entry(pool).or_default().insert((size, at));
+            }
+            Use::Pending { stream, pool } => {
+                let blocks = self.pending.entry((stream, pool)).or_default();
+                blocks.insert((size, at));
             }
             Use::Live => {}
         }
@@ -313,7 +355,7 @@ impl Allocator {
     pub(crate) fn free(&mut self, address: u64) -> Result<Allocation, Refusal> {
         let allocation = self.live.remove(&address).ok_or(Refusal::Unknown)?;
         self.unfenced = true;
-        self.release(address, Use::Free);
+        self.go_home(address, allocation.pool);
         Ok(allocation)
     }
 
@@ -321,8 +363,15 @@ impl Allocator {
     pub(crate) fn free_in(&mut self, address: u64, stream: u32) -> Result<Allocation, Refusal> {
         let allocation = self.live.remove(&address).ok_or(Refusal::Unknown)?;
         self.stream_frees += 1;
-        self.release(address, Use::Pending(stream));
+        let pool = allocation.pool;
+        self.release(address, Use::Pending { stream, pool });
         Ok(allocation)
+    }
+
+    /// Nobody uses a live or pending block of a pool any more.
+    fn go_home(&mut self, address: u64, pool: u32) {
+        let home = self.home(pool);
+        self.release(address, home);
     }
 
     /// Turns a live or pending block into `used` and joins it with its neighbours of the same use.
@@ -362,27 +411,29 @@ impl Allocator {
             Use::Free => {
                 self.free.remove(&block);
             }
-            Use::Pending(stream) => {
-                if let Some(blocks) = self.pending.get_mut(&stream) {
-                    blocks.remove(&block);
-                }
-            }
+            Use::Kept(pool) => remove(&mut self.kept, &pool, block),
+            Use::Pending { stream, pool } => remove(&mut self.pending, &(stream, pool), block),
             Use::Live => {}
         }
     }
 
-    /// All work in `stream` is done: what was freed in it is free for all.
+    /// All work in `stream` is done: what was freed in it is its pool's, or free for all.
     pub(crate) fn settle(&mut self, stream: u32) {
-        for (_, address) in self.pending.remove(&stream).unwrap_or_default() {
-            self.release(address, Use::Free);
+        let of_stream = self.pending.range((stream, 0)..=(stream, u32::MAX));
+        for key in of_stream.map(|(key, _)| *key).collect::<Vec<_>>() {
+            for (_, address) in self.pending.remove(&key).unwrap_or_default() {
+                self.go_home(address, key.1);
+            }
         }
+        self.heed_thresholds();
     }
 
     /// All work in all streams is done, or everything later waits for it.
     pub(crate) fn settle_all(&mut self) {
-        for stream in self.pending.keys().copied().collect::<Vec<_>>() {
+        for (stream, _) in self.pending.keys().copied().collect::<Vec<_>>() {
             self.settle(stream);
         }
+        self.heed_thresholds();
         self.unfenced = false;
     }
 
@@ -417,7 +468,7 @@ impl Allocator {
         let used: u64 = self
             .chunks
             .values()
-            .filter(|chunk| chunk.blocks.values().any(|block| block.used == Use::Live))
+            .filter(|chunk| chunk.blocks.values().any(|block| block.used != Use::Free))
             .map(|chunk| chunk.size)
             .sum();
         (self.lease - used - self.physical, self.lease)
@@ -432,6 +483,8 @@ impl Allocator {
         self.backed = 0;
         self.free.clear();
         self.pending.clear();
+        self.kept.clear();
+        self.pools.values_mut().for_each(|held| held.reserved = 0);
         self.live.clear();
         self.unfenced = false;
     }
@@ -481,5 +534,14 @@ impl Allocator {
     fn chunk_of_mut(&mut self, address: u64) -> Option<&mut Chunk> {
         let (&at, chunk) = self.chunks.range_mut(..=address).next_back()?;
         (address - at < chunk.size).then_some(chunk)
+    }
+}
+
+fn remove<K: Ord>(lists: &mut BTreeMap<K, BTreeSet<(u64, u64)>>, key: &K, block: (u64, u64)) {
+    if let Some(blocks) = lists.get_mut(key) {
+        blocks.remove(&block);
+        if blocks.is_empty() {
+            lists.remove(key);
+        }
     }
 }

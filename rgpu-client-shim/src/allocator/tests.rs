@@ -113,11 +113,105 @@ fn reservations_do_not_meet_chunks() {
     assert_eq!(allocator.reserve(GRANULE, 0, Some(BASE)), Some(BASE));
 }
 
+const POOL: u32 = 30;
+
+fn reserved(allocator: &Allocator) -> u64 {
+    allocator.pool(POOL).unwrap().reserved
+}
+
+fn from_pool(allocator: &mut Allocator, size: u64, steps: &mut Vec<Step>) -> Result<u64, Refusal> {
+    let allocated = allocator.allocate(size, 1, POOL, Some(20), steps);
+    allocated.map(|allocation| allocation.address)
+}
+
+#[test]
+fn a_pool_keeps_what_its_threshold_says() {
+    let mut allocator = fresh();
+    let mut steps = Vec::new();
+    allocator.add_pool(POOL, u64::MAX);
+    allocator.pool_mut(POOL).unwrap().threshold = 3 << 20;
+    let a = from_pool(&mut allocator, 2 << 20, &mut steps).unwrap();
+    let b = from_pool(&mut allocator, 4 << 20, &mut steps).unwrap();
+    assert_eq!(reserved(&allocator), 6 << 20);
+    allocator.free_in(a, 20).unwrap();
+    allocator.free_in(b, 20).unwrap();
+    assert_eq!(reserved(&allocator), 6 << 20);
+    allocator.settle(20);
+    assert_eq!(reserved(&allocator), 3 << 20);
+    // The two chunks of 2 and 4 MiB count as used as long as the pool keeps a part of them.
+    assert_eq!(allocator.info(), (LEASE - (6 << 20), LEASE));
+    steps.clear();
+    // Kept memory is for the pool: nothing is backed, and nobody else gets it.
+    let other = allocate(&mut allocator, 2 << 20).unwrap();
+    assert_ne!(other, a);
+    from_pool(&mut allocator, 2 << 20, &mut steps).unwrap();
+    assert_eq!(
+        (reserved(&allocator), steps.as_slice()),
+        (3 << 20, [].as_slice())
+    );
+    allocator.trim(POOL, 0);
+    assert_eq!(reserved(&allocator), 2 << 20);
+    assert_eq!(allocator.pool(POOL).unwrap().high, 6 << 20);
+}
+
+#[test]
+fn a_pool_lets_go_under_pressure_and_when_it_goes() {
+    let mut allocator = fresh();
+    let mut steps = Vec::new();
+    allocator.add_pool(POOL, u64::MAX);
+    allocator.pool_mut(POOL).unwrap().threshold = u64::MAX;
+    let all = from_pool(&mut allocator, LEASE, &mut steps).unwrap();
+    allocator.free_in(all, 20).unwrap();
+    allocator.settle_all();
+    assert_eq!((reserved(&allocator), allocator.info().0), (LEASE, 0));
+    let plain = allocate(&mut allocator, LEASE).unwrap();
+    assert_eq!(reserved(&allocator), 0);
+    allocator.free(plain).unwrap();
+
+    let (a, b) = (
+        from_pool(&mut allocator, 4096, &mut steps).unwrap(),
+        from_pool(&mut allocator, 4096, &mut steps).unwrap(),
+    );
+    allocator.free(a).unwrap();
+    assert_eq!(reserved(&allocator), 8192);
+    allocator.remove_pool(POOL);
+    assert!(allocator.pool(POOL).is_none());
+    allocator.free_in(b, 20).unwrap();
+    allocator.settle_all();
+    assert_eq!(allocator.info(), (LEASE, LEASE));
+}
+
+#[test]
+fn a_pool_is_no_larger_than_it_may_be() {
+    let mut allocator = fresh();
+    let mut steps = Vec::new();
+    allocator.add_pool(POOL, 4 << 20);
+    allocator.pool_mut(POOL).unwrap().threshold = u64::MAX;
+    let a = from_pool(&mut allocator, 3 << 20, &mut steps).unwrap();
+    assert_eq!(
+        from_pool(&mut allocator, 2 << 20, &mut steps),
+        Err(Refusal::OutOfMemory)
+    );
+    allocator.free_in(a, 20).unwrap();
+    allocator.settle(20);
+    // What it keeps is too small, and in the way: it lets it go.
+    from_pool(&mut allocator, 4 << 20, &mut steps).unwrap();
+    assert_eq!(reserved(&allocator), 4 << 20);
+}
+
 #[derive(Debug, Clone)]
 enum Op {
-    Allocate { size: u64, stream: Option<u32> },
-    Free { which: usize, stream: Option<u32> },
+    Allocate {
+        size: u64,
+        stream: Option<u32>,
+        pool: u32,
+    },
+    Free {
+        which: usize,
+        stream: Option<u32>,
+    },
     Settle(u32),
+    Keep(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -130,9 +224,11 @@ fn op() -> impl Strategy<Value = Op> {
         1..(20_u64 << 20)
     ];
     prop_oneof![
-        3 => (size, stream()).prop_map(|(size, stream)| Op::Allocate { size, stream }),
+        3 => (size, stream(), prop_oneof![Just(0), Just(POOL)])
+            .prop_map(|(size, stream, pool)| Op::Allocate { size, stream, pool }),
         2 => (any::<usize>(), stream()).prop_map(|(which, stream)| Op::Free { which, stream }),
         1 => (20_u32..23).prop_map(Op::Settle),
+        1 => (0_u64..LEASE).prop_map(Op::Keep),
     ]
 }
 
@@ -209,20 +305,26 @@ proptest! {
     #[test]
     fn allocations_are_disjoint_backed_and_ordered(ops in prop::collection::vec(op(), 1..60)) {
         let mut allocator = fresh();
+        allocator.add_pool(POOL, u64::MAX);
         let mut model = Model::default();
+        let mut of_pool = BTreeMap::new();
         for op in ops {
             match op {
-                Op::Allocate { size, stream } => {
+                Op::Allocate { size, stream, pool } => {
                     let mut steps = Vec::new();
-                    let got = allocator.allocate(size, 1, 0, stream, &mut steps);
+                    let got = allocator.allocate(size, 1, pool, stream, &mut steps);
                     model.apply(&steps);
                     if let Ok(got) = got {
                         model.add(got.address, size, stream);
+                        if pool == POOL {
+                            of_pool.insert(got.address, size.next_multiple_of(ALIGNMENT));
+                        }
                         prop_assert_eq!(allocator.containing(got.address + size - 1), Some(&got));
                     }
                 }
                 Op::Free { which, stream } if !model.live.is_empty() => {
                     let at = model.remove(which, stream);
+                    of_pool.remove(&at);
                     match stream {
                         Some(stream) => allocator.free_in(at, stream).unwrap(),
                         None => allocator.free(at).unwrap(),
@@ -234,13 +336,19 @@ proptest! {
                     allocator.settle(stream);
                     model.freed_in.retain(|_, of| *of != stream);
                 }
+                Op::Keep(threshold) => allocator.pool_mut(POOL).unwrap().threshold = threshold,
             }
+            let live: u64 = of_pool.values().sum();
+            let held = allocator.pool(POOL).unwrap();
+            prop_assert!((live..=LEASE).contains(&held.reserved) && held.high >= held.reserved);
         }
+        allocator.pool_mut(POOL).unwrap().threshold = 0;
         let live: Vec<u64> = model.live.iter().map(|(at, _)| *at).collect();
         for at in live {
             allocator.free(at).unwrap();
         }
         allocator.settle_all();
+        prop_assert_eq!(reserved(&allocator), 0);
         prop_assert_eq!(allocator.info(), (LEASE, LEASE));
         // All of the lease can be allocated again, in one piece.
         prop_assert!(allocate(&mut allocator, LEASE).is_ok());

@@ -146,6 +146,8 @@ struct Props {
     alloc_type: u32,
     handle_types: u32,
     location: Location,
+    security: usize,
+    max_size: usize,
 }
 
 pub(crate) unsafe fn cuMemPoolCreate(pool_out: *mut *mut c_void, props: *const c_void) -> Result {
@@ -161,7 +163,14 @@ pub(crate) unsafe fn cuMemPoolCreate(pool_out: *mut *mut c_void, props: *const c
     }
     client.device(props.location.id)?;
     let id = client.mint();
-    client.memory.hold().pools.add(id, props.location.id as u32);
+    let most = match props.max_size {
+        0 => u64::MAX,
+        size => size as u64,
+    };
+    let mut memory = client.memory.hold();
+    memory.pools.add(id, props.location.id as u32);
+    memory.allocator.add_pool(id, most);
+    drop(memory);
     // SAFETY: the application's pointer.
     unsafe { put(pool_out, Id::<Pool>::new(id).to_c()) }
 }
@@ -169,7 +178,10 @@ pub(crate) unsafe fn cuMemPoolCreate(pool_out: *mut *mut c_void, props: *const c
 pub(crate) unsafe fn cuMemPoolDestroy(pool_handle: *mut c_void) -> Result {
     let client = client()?;
     let id = pool(client, pool_handle)?;
-    client.memory.hold().pools.remove(id)
+    let mut memory = client.memory.hold();
+    memory.pools.remove(id)?;
+    memory.allocator.remove_pool(id);
+    Ok(())
 }
 
 pub(crate) unsafe fn cuMemPoolGetAccess(
@@ -214,7 +226,10 @@ pub(crate) unsafe fn cuMemPoolGetAttribute(
 ) -> Result {
     let client = client()?;
     let id = pool(client, pool_handle)?;
-    let found = client.memory.hold().pools.attribute(id, attr)?;
+    let memory = client.memory.hold();
+    let held = memory.allocator.pool(id).ok_or(INVALID)?;
+    let found = memory.pools.attribute(id, attr, held)?;
+    drop(memory);
     // SAFETY: the application's pointer to the attribute's C type.
     unsafe {
         match found {
@@ -238,14 +253,15 @@ pub(crate) unsafe fn cuMemPoolSetAttribute(
             false => PoolValue::Long(get(value)?),
         }
     };
-    client.memory.hold().pools.set(id, attr, value)
+    let memory = &mut *client.memory.hold();
+    let held = memory.allocator.pool_mut(id).ok_or(INVALID)?;
+    memory.pools.set(id, attr, value, held)
 }
 
-pub(crate) unsafe fn cuMemPoolTrimTo(
-    pool_handle: *mut c_void,
-    _min_bytes_to_keep: usize,
-) -> Result {
+pub(crate) unsafe fn cuMemPoolTrimTo(pool_handle: *mut c_void, min_bytes_to_keep: usize) -> Result {
     let client = client()?;
-    // What is freed belongs to all pools already.
-    pool(client, pool_handle).map(drop)
+    let id = pool(client, pool_handle)?;
+    let mut memory = client.memory.hold();
+    memory.allocator.trim(id, min_bytes_to_keep as u64);
+    Ok(())
 }

@@ -44,8 +44,12 @@ impl Memory {
     /// Nothing allocated. The window is set by [`Self::place`].
     pub(crate) fn new(hello: &ServerHello, pools: Vec<u32>) -> Self {
         let (base, size) = (hello.window_base, hello.window_size);
+        let mut allocator = Allocator::new(base, size, hello.granularity, hello.lease);
+        pools
+            .iter()
+            .for_each(|pool| allocator.add_pool(*pool, u64::MAX));
         Self {
-            allocator: Allocator::new(base, size, hello.granularity, hello.lease),
+            allocator,
             host: HostMemory::default(),
             vmm: Vmm::default(),
             pools: Pools::new(pools),
@@ -61,6 +65,9 @@ impl Memory {
         if self.window != (base, size) {
             self.window = (base, size);
             self.allocator = Allocator::new(base, size, self.granularity, self.lease);
+            for pool in self.pools.defaults() {
+                self.allocator.add_pool(*pool, u64::MAX);
+            }
         }
     }
 

@@ -1,8 +1,10 @@
-//! Memory pools. All share one allocator; a pool counts what is allocated from it and keeps its settings.
+//! Memory pools: what is allocated from each, and its settings. What a pool keeps, the allocator knows.
 
 use std::collections::BTreeMap;
 
 use rgpu_proto::status::Status;
+
+use crate::allocator::Held;
 
 /// A pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,7 +13,6 @@ pub(crate) struct Pool {
     pub(crate) device: u32,
     /// `REUSE_FOLLOW_EVENT_DEPENDENCIES`, `REUSE_ALLOW_OPPORTUNISTIC`, `REUSE_ALLOW_INTERNAL_DEPENDENCIES`.
     reuse: [i32; 3],
-    threshold: u64,
     used: u64,
     used_high: u64,
 }
@@ -53,6 +54,11 @@ impl Pools {
             current: defaults.clone(),
             defaults,
         }
+    }
+
+    /// The default pools.
+    pub(crate) fn defaults(&self) -> &[u32] {
+        &self.defaults
     }
 
     /// Whether there is such a pool.
@@ -126,15 +132,16 @@ impl Pools {
         }
     }
 
-    /// The value of an attribute. A pool reserves no more than it uses: memory that is freed goes back to what
-    /// all pools share.
-    pub(crate) fn attribute(&self, id: u32, which: u32) -> Result<PoolValue, Status> {
+    /// The value of an attribute of a pool that holds this.
+    pub(crate) fn attribute(&self, id: u32, which: u32, held: &Held) -> Result<PoolValue, Status> {
         let pool = self.get(id)?;
         Ok(match which {
             1..=3 => PoolValue::Int(pool.reuse[which as usize - 1]),
-            THRESHOLD => PoolValue::Long(pool.threshold),
-            RESERVED | USED => PoolValue::Long(pool.used),
-            RESERVED_HIGH | USED_HIGH => PoolValue::Long(pool.used_high),
+            THRESHOLD => PoolValue::Long(held.threshold),
+            RESERVED => PoolValue::Long(held.reserved),
+            RESERVED_HIGH => PoolValue::Long(held.high),
+            USED => PoolValue::Long(pool.used),
+            USED_HIGH => PoolValue::Long(pool.used_high),
             _ => return Err(Status::ERROR_INVALID_VALUE),
         })
     }
@@ -145,12 +152,19 @@ impl Pools {
     }
 
     /// Sets an attribute. High-water marks can be set back to now, by the value 0.
-    pub(crate) fn set(&mut self, id: u32, which: u32, value: PoolValue) -> Result<(), Status> {
+    pub(crate) fn set(
+        &mut self,
+        id: u32,
+        which: u32,
+        value: PoolValue,
+        held: &mut Held,
+    ) -> Result<(), Status> {
         let pool = self.pools.get_mut(&id).ok_or(Status::ERROR_INVALID_VALUE)?;
         match (which, value) {
             (1..=3, PoolValue::Int(value @ 0..=1)) => pool.reuse[which as usize - 1] = value,
-            (THRESHOLD, PoolValue::Long(value)) => pool.threshold = value,
-            (RESERVED_HIGH | USED_HIGH, PoolValue::Long(0)) => pool.used_high = pool.used,
+            (THRESHOLD, PoolValue::Long(value)) => held.threshold = value,
+            (RESERVED_HIGH, PoolValue::Long(0)) => held.high = held.reserved,
+            (USED_HIGH, PoolValue::Long(0)) => pool.used_high = pool.used,
             _ => return Err(Status::ERROR_INVALID_VALUE),
         }
         Ok(())
@@ -178,11 +192,26 @@ mod tests {
         pools.set_current(0, 20).unwrap();
         pools.allocated(20, 100);
         pools.freed(20, 60);
-        assert_eq!(pools.attribute(20, USED), Ok(PoolValue::Long(40)));
-        assert_eq!(pools.attribute(20, USED_HIGH), Ok(PoolValue::Long(100)));
-        pools.set(20, USED_HIGH, PoolValue::Long(0)).unwrap();
-        assert_eq!(pools.attribute(20, USED_HIGH), Ok(PoolValue::Long(40)));
-        assert!(pools.set(20, USED, PoolValue::Long(0)).is_err());
+        let mut held = Held {
+            threshold: 0,
+            most: u64::MAX,
+            reserved: 512,
+            high: 1024,
+        };
+        let long = |pools: &Pools, which, held: &Held| pools.attribute(20, which, held);
+        assert_eq!(long(&pools, USED, &held), Ok(PoolValue::Long(40)));
+        assert_eq!(long(&pools, USED_HIGH, &held), Ok(PoolValue::Long(100)));
+        assert_eq!(long(&pools, RESERVED, &held), Ok(PoolValue::Long(512)));
+        assert_eq!(
+            long(&pools, RESERVED_HIGH, &held),
+            Ok(PoolValue::Long(1024))
+        );
+        let now = PoolValue::Long(0);
+        pools.set(20, USED_HIGH, now, &mut held).unwrap();
+        pools.set(20, RESERVED_HIGH, now, &mut held).unwrap();
+        assert_eq!(long(&pools, USED_HIGH, &held), Ok(PoolValue::Long(40)));
+        assert_eq!(long(&pools, RESERVED_HIGH, &held), Ok(PoolValue::Long(512)));
+        assert!(pools.set(20, USED, now, &mut held).is_err());
         pools.remove(20).unwrap();
         assert_eq!(pools.current_of(0), Ok(16));
         assert!(pools.remove(16).is_err() && pools.remove(20).is_err());

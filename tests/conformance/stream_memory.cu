@@ -27,6 +27,8 @@ int main() {
 
     CU_MUST(DRIVER(cuMemAlloc)(&words, 64));
     CU_MUST(DRIVER(cuMemsetD32)(words, 0, 16));
+    // The streams below do not wait for the one that sets.
+    CU_MUST(DRIVER(cuCtxSynchronize)());
     CUstream first, second;
     CU_MUST(DRIVER(cuStreamCreate)(&first, CU_STREAM_NON_BLOCKING));
     CU_MUST(DRIVER(cuStreamCreate)(&second, CU_STREAM_NON_BLOCKING));

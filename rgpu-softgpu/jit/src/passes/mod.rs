@@ -4,6 +4,7 @@ pub(crate) mod bounds;
 pub(crate) mod exits;
 pub(crate) mod flow;
 pub(crate) mod frames;
+pub(crate) mod gain;
 pub(crate) mod groups;
 pub(crate) mod live;
 pub(crate) mod meet;

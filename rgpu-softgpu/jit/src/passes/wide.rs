@@ -15,6 +15,7 @@ use rgpu_ptx::types::{
 };
 
 use super::frames::Frames;
+use super::gain;
 use super::live::Live;
 use super::meet::Meeting;
 use super::reach::Reached;
@@ -68,6 +69,8 @@ pub(crate) struct Ends {
 #[derive(Debug, Clone)]
 pub(crate) struct Wide {
     pub(crate) regions: Regions,
+    /// Threads run together; else one by one, but a block per call all the same.
+    pub(crate) together: bool,
     pub(crate) shapes: Vec<Shape>,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) ways: HashMap<usize, Way>,
@@ -138,6 +141,7 @@ pub(crate) fn run(
         regions,
         shapes,
         kinds,
+        together: true,
         live: HashMap::new(),
         parting: BTreeSet::new(),
         slots: HashMap::new(),
@@ -146,6 +150,7 @@ pub(crate) fn run(
     wide.parting = (0..body.statements.len())
         .filter(|at| wide.widening.contains(at) || wide.varying_guard(&body.statements[*at]))
         .collect();
+    wide.together = gain::pays(body, &wide.ways, !wide.regions.barriers.is_empty());
     wide.keep(live, &cuts);
     wide.place(machine);
     Some(wide)

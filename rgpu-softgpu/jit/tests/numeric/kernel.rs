@@ -85,8 +85,9 @@ fn text(at: usize, form: &Form<'_>) -> String {
     for n in 0..form.sources.len() {
         write!(text, ", .param .u64 in{n}").unwrap();
     }
+    // With a barrier, threads run together, in vectors, though such short kernels gain little from it.
     text.push_str(
-        ")\n{\n.reg .u32 %t, %n, %b, %c; .reg .u64 %p; .reg .pred %q;\n\
+        ")\n{\nbar.sync 0;\n.reg .u32 %t, %n, %b, %c; .reg .u64 %p; .reg .pred %q;\n\
          mov.u32 %t, %tid.x; mov.u32 %b, %ctaid.x; mov.u32 %c, %ntid.x; mad.lo.u32 %t, %b, %c, %t;\n\
          ld.param.u32 %n, [count]; setp.ge.u32 %q, %t, %n; @%q ret;\n",
     );

@@ -121,7 +121,9 @@ fn start(e: &mut Emitter<'_, '_>, wide: &Wide) {
         points,
         exit,
     });
-    e.declare_together(wide);
+    if wide.together {
+        e.declare_together(wide);
+    }
 }
 
 /// What happens at each cut: all threads of the block have come there.
@@ -179,8 +181,7 @@ fn facts(e: &Emitter<'_, '_>, wide: &Wide, region: &Region) -> Facts {
 
 fn emit_region(e: &mut Emitter<'_, '_>, wide: &Wide, region: &Region) -> Emit {
     let facts = facts(e, wide, region);
-    let [head, group, tail, next, end_together, end_alone, parted] =
-        [(); 7].map(|()| e.b.create_block());
+    let [head, tail, next, end_alone, parted] = [(); 5].map(|()| e.b.create_block());
     let point = e.point(region.start);
     let state = e.wide_loop_mut()?;
     state.sites.clear();
@@ -206,25 +207,36 @@ fn emit_region(e: &mut Emitter<'_, '_>, wide: &Wide, region: &Region) -> Emit {
     let width = e.block_field(types::I32, offset_of!(ThreadContext, ntid));
     let rest = e.b.ins().isub(width, x);
     let lanes = iconst(&mut e.b, types::I32, LANES as i64);
-    let mut fits =
-        e.b.ins()
-            .icmp(IntCC::UnsignedGreaterThanOrEqual, rest, lanes);
-    if !wide.widening.is_empty() {
-        let wrapped = e.b.use_var(wrapped);
-        fits = e.b.ins().band_not(fits, wrapped);
-    }
-    e.b.ins().brif(fits, group, &[], tail, &[]);
+    let group = if wide.together {
+        let mut fits =
+            e.b.ins()
+                .icmp(IntCC::UnsignedGreaterThanOrEqual, rest, lanes);
+        if !wide.widening.is_empty() {
+            let wrapped = e.b.use_var(wrapped);
+            fits = e.b.ins().band_not(fits, wrapped);
+        }
+        let group = e.b.create_block();
+        e.b.ins().brif(fits, group, &[], tail, &[]);
+        e.b.set_cold_block(tail);
+        e.b.set_cold_block(parted);
+        Some(group)
+    } else {
+        e.b.ins().jump(tail, &[]);
+        None
+    };
 
-    e.b.set_cold_block(tail);
     e.b.switch_to_block(tail);
     let count = e.b.ins().umin(rest, lanes);
     e.part(&facts, wide, region.start, count)?;
 
-    e.b.switch_to_block(group);
-    e.emit_together(wide, region, &facts, end_together)?;
-    e.b.switch_to_block(end_together);
-    e.save_together(wide, &facts, end_of(region))?;
-    e.b.ins().jump(next, &[]);
+    if let Some(group) = group {
+        let end = e.b.create_block();
+        e.b.switch_to_block(group);
+        e.emit_together(wide, region, &facts, end)?;
+        e.b.switch_to_block(end);
+        e.save_together(wide, &facts, end_of(region))?;
+        e.b.ins().jump(next, &[]);
+    }
 
     e.b.switch_to_block(next);
     let after = match region.end {

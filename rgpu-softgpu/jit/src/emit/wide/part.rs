@@ -189,7 +189,6 @@ impl Emitter<'_, '_> {
         let entries: Vec<Block> = sites.iter().map(|_| self.b.create_block()).collect();
 
         self.b.switch_to_block(parted);
-        self.b.set_cold_block(parted);
         let zero = self.word(0);
         self.b.def_var(lane, zero);
         self.b.ins().jump(head, &[]);

@@ -1,7 +1,8 @@
 //! Compiles the kernels of all images, several at a time.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
@@ -43,8 +44,10 @@ pub(crate) struct Part {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) parts: Vec<Part>,
-    /// Processor time of each kernel, with its name.
+    /// Processor time of each kernel that was compiled here, with its name; one met again takes none.
     pub(crate) compiled: Vec<(Duration, String)>,
+    /// The kernels of `compiled`, each with the first part that has its module.
+    pub(crate) met: HashSet<(usize, String)>,
     pub(crate) failures: Vec<Failure>,
     /// Bytes of the largest module, and the time to index it.
     pub(crate) largest: (usize, Duration),
@@ -86,7 +89,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn all(images: &[Image], jobs: usize, wanted: Wanted<'_>, bar: &ProgressBar) -> Run {
     let mut run = Run::default();
     let start = Instant::now();
-    let mut programs = Vec::new();
+    let mut programs: Vec<Loaded> = Vec::new();
     let mut met = 0;
     for image in images {
         let mut part = Part {
@@ -95,7 +98,16 @@ pub(crate) fn all(images: &[Image], jobs: usize, wanted: Wanted<'_>, bar: &Progr
             bytes: image.texts.iter().map(String::len).sum(),
             ..Part::default()
         };
-        match load(image, &mut run.largest) {
+        // Two libraries may hold the same module: it is compiled once.
+        let known = programs
+            .iter()
+            .find(|known| images[known.first].texts == image.texts);
+        let first = known.map_or(run.parts.len(), |known| known.first);
+        let program = match known {
+            Some(known) => Ok(Arc::clone(&known.program)),
+            None => load(image, &mut run.largest).map(Arc::new),
+        };
+        match program {
             Ok(program) => {
                 let names = program.kernels().iter().map(|kernel| kernel.name.as_str());
                 let names = names.filter(|name| name.contains(wanted.part)).filter(|_| {
@@ -105,7 +117,12 @@ pub(crate) fn all(images: &[Image], jobs: usize, wanted: Wanted<'_>, bar: &Progr
                 let names: Vec<String> = names.map(str::to_owned).collect();
                 bar.inc_length(names.len() as u64);
                 part.total = names.len();
-                programs.push((run.parts.len(), program, names));
+                programs.push(Loaded {
+                    at: run.parts.len(),
+                    first,
+                    program,
+                    names,
+                });
             }
             Err(error) => {
                 let entries = image
@@ -124,8 +141,8 @@ pub(crate) fn all(images: &[Image], jobs: usize, wanted: Wanted<'_>, bar: &Progr
         }
         run.parts.push(part);
     }
-    for (at, program, names) in programs {
-        kernels(at, &program, &names, jobs, bar, &mut run);
+    for loaded in programs {
+        kernels(&loaded, jobs, bar, &mut run);
     }
     run.wall = start.elapsed();
     run
@@ -144,27 +161,31 @@ fn load(image: &Image, largest: &mut (usize, Duration)) -> Result<Program, Error
     Program::new(module, &Nowhere(AtomicU64::new(DEVICE_WINDOW_BASE)))
 }
 
-/// Compiles the kernels of part `at`.
-fn kernels(
+/// A module whose kernels are to be compiled.
+struct Loaded {
+    /// Its part of the run, and the first part with the same text.
     at: usize,
-    program: &Program,
-    names: &[String],
-    jobs: usize,
-    bar: &ProgressBar,
-    run: &mut Run,
-) {
+    first: usize,
+    program: Arc<Program>,
+    names: Vec<String>,
+}
+
+fn kernels(loaded: &Loaded, jobs: usize, bar: &ProgressBar, run: &mut Run) {
+    let (at, names) = (loaded.at, &loaded.names);
     let next = AtomicUsize::new(0);
     let run = Mutex::new(run);
     let work = || {
         while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = processor_time();
-            let result = program.compile(name);
+            let result = loaded.program.compile(name);
             let time = processor_time().saturating_sub(start);
             let mut run = run.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
                 Ok(_) => {
                     run.parts[at].compiled += 1;
-                    run.compiled.push((time, name.clone()));
+                    if run.met.insert((loaded.first, name.clone())) {
+                        run.compiled.push((time, name.clone()));
+                    }
                 }
                 Err(error) => {
                     let place = run.parts[at].place.clone();
@@ -273,6 +294,19 @@ mod tests {
             ),
             (2, 1, 0)
         );
+    }
+
+    #[test]
+    fn a_module_that_is_met_again_counts_and_takes_no_time() {
+        let image = |place: &str| Image {
+            place: place.to_owned(),
+            texts: vec![format!("{HEAD}.visible .entry k() {{ ret; }}\n")],
+        };
+        let images = [image("first"), image("second")];
+        let all = all(&images, 2, ALL, &ProgressBar::hidden());
+        let counts: Vec<_> = all.parts.iter().map(|p| (p.total, p.compiled)).collect();
+        assert_eq!(counts, [(1, 1), (1, 1)]);
+        assert_eq!(all.compiled.len(), 1);
     }
 
     #[test]

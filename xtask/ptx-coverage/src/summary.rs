@@ -129,6 +129,7 @@ mod tests {
             failures: vec![failure("a", "x"), failure("b", "y"), failure("b", "z")],
             largest: (1_000_000, Duration::from_millis(7)),
             wall: Duration::from_secs(2),
+            ..Run::default()
         }
     }
 

@@ -181,6 +181,12 @@ impl Client {
         Err(Status::ERROR_NO_DEVICE)
     }
 
+    /// Brings a priority into the device's range.
+    pub(crate) fn clamp_priority(&self, priority: i32) -> i32 {
+        let (least, greatest) = self.hello.stream_priorities;
+        priority.clamp(greatest.min(least), least.max(greatest))
+    }
+
     /// Invents an id, of any kind. Ids are never used twice.
     pub(crate) fn mint(&self) -> u32 {
         self.next_id.fetch_add(1, Ordering::Relaxed)

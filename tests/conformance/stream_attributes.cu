@@ -119,6 +119,25 @@ int main() {
     cu_expect(CUDA_ERROR_INVALID_CLUSTER_SIZE, DRIVER(cuOccupancyMaxActiveClusters)(&clusters, axpy, &config),
               "clusters of no size");
 
+    // A launch with a priority of its own, in the range and beyond it: twice 2 * 1 + 0.5 more than 1.
+    CUdeviceptr ones, sums;
+    const unsigned one = 0x3f800000;
+    CU_MUST(DRIVER(cuMemAlloc)(&ones, 512));
+    CU_MUST(DRIVER(cuMemAlloc)(&sums, 512));
+    CU_MUST(DRIVER(cuMemsetD32)(ones, one, 128));
+    CU_MUST(DRIVER(cuMemsetD32)(sums, one, 128));
+    count = 128;
+    void *own[] = {&ones, &sums, &a, &count};
+    attribute.id = CU_LAUNCH_ATTRIBUTE_PRIORITY;
+    config.numAttrs = 1;
+    for (int priority : {greatest, greatest - 100}) {
+        attribute.value.priority = priority;
+        CU_MUST(DRIVER(cuLaunchKernelEx)(&config, axpy, own, nullptr));
+    }
+    float sum = 0;
+    CU_MUST(DRIVER(cuMemcpyDtoH)(&sum, sums + 508, 4));
+    cu_check(sum == 6, "launches of a priority of their own");
+
     size_t limit = 0;
     cu_expect(CUDA_ERROR_UNSUPPORTED_LIMIT, DRIVER(cuCtxGetLimit)(&limit, CU_LIMIT_CIG_ENABLED), "a limit of graphics");
     CU_MUST(DRIVER(cuCtxDestroy)(context));

@@ -3,7 +3,7 @@
 use rgpu_proto::derived::worker::{Failure, handlers};
 use rgpu_proto::handle::HandleKind;
 use rgpu_proto::kinds::WorkerSide;
-use rgpu_proto::msg::launch::Launch;
+use rgpu_proto::msg::launch::{Launch, LaunchEx};
 use rgpu_proto::msg::link::{LinkAdd, LinkComplete, LinkCreate, LinkDestroy, LinkLog, Linked};
 use rgpu_proto::msg::memory::{
     Back, CopyDevice, CopyIn, CopyOut, Fill, PhysicalCreate, PhysicalMap, PhysicalRelease,
@@ -66,6 +66,7 @@ pub(crate) const CALLS: &[Body] = bodies! {
     Opcode::of("cuEventSynchronize") => EventRef;
     Opcode::of("cuLaunchHostFunc") => HostFunc;
     Opcode::of("cuLaunchKernel") => Launch;
+    Opcode::of("cuLaunchKernelEx") => LaunchEx;
     Opcode::of("cuLinkAddData_v2") => LinkAdd;
     Opcode::of("cuLinkComplete") => LinkComplete;
     Opcode::of("cuLinkCreate_v2") => LinkCreate;

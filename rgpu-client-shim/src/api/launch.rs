@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rgpu_proto::handle::{Function, Kernel as KernelKind, Module};
-use rgpu_proto::msg::launch::Launch;
+use rgpu_proto::msg::launch::{Launch, LaunchEx};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::Encode;
 
@@ -14,6 +14,7 @@ use crate::shadow::devices::LaunchLimits;
 use crate::shadow::modules::Kernel;
 
 const LAUNCH: Opcode = Opcode::of("cuLaunchKernel");
+const LAUNCH_EX: Opcode = Opcode::of("cuLaunchKernelEx");
 
 /// Room for a [`Launch`] on the wire, so that its body is allocated once.
 const HEAD_ROOM: usize = 64;
@@ -25,6 +26,8 @@ struct Layout {
     block: [u32; 3],
     shared: u32,
     cooperative: bool,
+    /// Another than the stream's.
+    priority: Option<i32>,
 }
 
 /// `cudaErrorInvalidConfiguration`. NVIDIA's runtime gives the driver's codes on unchanged and documents this one
@@ -239,7 +242,7 @@ unsafe fn launch(
         check_resident(client, f, &layout, limits)?;
     }
     let mut body = Vec::with_capacity(HEAD_ROOM + known.params_size);
-    Launch {
+    let launch = Launch {
         function: Id::<Function>::new(function),
         kernel: Id::<KernelKind>::new(kernel),
         grid: layout.grid,
@@ -247,13 +250,23 @@ unsafe fn launch(
         shared: layout.shared,
         stream: Id::new(stream),
         cooperative: layout.cooperative,
-    }
-    .encode(&mut body);
+    };
+    let op = match layout.priority {
+        None => {
+            launch.encode(&mut body);
+            LAUNCH
+        }
+        Some(priority) => {
+            let priority = client.clamp_priority(priority);
+            LaunchEx { launch, priority }.encode(&mut body);
+            LAUNCH_EX
+        }
+    };
     // SAFETY: the caller's promise.
     unsafe { pack(&known, params, extra, &mut body)? };
     client
         .session
-        .post_bytes(LAUNCH, Origin::within(context), &[&body])
+        .post_bytes(op, Origin::within(context), &[&body])
 }
 
 #[expect(clippy::too_many_arguments, reason = "the C API has them")]
@@ -275,6 +288,7 @@ pub(crate) unsafe fn cuLaunchKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         shared: shared_mem_bytes,
         cooperative: false,
+        priority: None,
     };
     // SAFETY: the application's pointers.
     unsafe { launch(f, layout, h_stream, kernel_params, extra) }
@@ -298,6 +312,7 @@ pub(crate) unsafe fn cuLaunchCooperativeKernel(
         block: [block_dim_x, block_dim_y, block_dim_z],
         shared: shared_mem_bytes,
         cooperative: true,
+        priority: None,
     };
     // SAFETY: the application's pointers.
     unsafe { launch(f, layout, h_stream, kernel_params, std::ptr::null_mut()) }
@@ -331,22 +346,33 @@ const _: () = {
 };
 
 impl Attribute {
-    /// Whether the launch is cooperative after this attribute; an error where it asks for what there is not.
-    fn apply(&self, cooperative: bool) -> Result<bool> {
+    /// Adds what this attribute asks for; an error where there is no such thing.
+    fn apply(&self, wishes: &mut Wishes) -> Result {
         match self.id {
             // COOPERATIVE
-            2 => Ok(self.value[0] != 0),
+            2 => wishes.cooperative = self.value[0] != 0,
             // CLUSTER_DIMENSION: a cluster of one block is none.
-            4 if self.value[..3] == [1, 1, 1] || self.value[..3] == [0, 0, 0] => Ok(cooperative),
-            4 => Err(Status::ERROR_NOT_SUPPORTED),
+            4 if self.value[..3] == [1, 1, 1] || self.value[..3] == [0, 0, 0] => {}
+            4 => return Err(Status::ERROR_NOT_SUPPORTED),
             // PROGRAMMATIC_STREAM_SERIALIZATION lets a launch overlap the one before; that it need not.
-            6 => Ok(cooperative),
+            6 => {}
+            // PRIORITY
+            8 => wishes.priority = Some(self.value[0] as i32),
             // IGNORE, ACCESS_POLICY_WINDOW, SYNCHRONIZATION_POLICY, CLUSTER_SCHEDULING_POLICY_PREFERENCE,
-            // PRIORITY, MEM_SYNC_DOMAIN_MAP, MEM_SYNC_DOMAIN, PREFERRED_SHARED_MEMORY_CARVEOUT: hints.
-            0 | 1 | 3 | 5 | 8 | 9 | 10 | 14 => Ok(cooperative),
-            _ => Err(Status::ERROR_NOT_SUPPORTED),
+            // MEM_SYNC_DOMAIN_MAP, MEM_SYNC_DOMAIN, PREFERRED_SHARED_MEMORY_CARVEOUT: hints.
+            0 | 1 | 3 | 5 | 9 | 10 | 14 => {}
+            _ => return Err(Status::ERROR_NOT_SUPPORTED),
         }
+        Ok(())
     }
+}
+
+/// What the attributes of a launch ask for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Wishes {
+    cooperative: bool,
+    /// Another priority than the stream's.
+    priority: Option<i32>,
 }
 
 /// What a launch configuration says of blocks and clusters.
@@ -390,17 +416,18 @@ pub(crate) unsafe fn cuLaunchKernelEx(
 ) -> Result {
     // SAFETY: the application's structure; the layouts agree.
     let config: Config = unsafe { get(config)? };
-    let mut cooperative = false;
+    let mut wishes = Wishes::default();
     for at in 0..config.count as usize {
         // SAFETY: the application's array of attributes; the layouts agree.
         let attribute: Attribute = unsafe { get(config.attributes.wrapping_add(at).cast())? };
-        cooperative = attribute.apply(cooperative)?;
+        attribute.apply(&mut wishes)?;
     }
     let layout = Layout {
         grid: config.grid,
         block: config.block,
         shared: config.shared,
-        cooperative,
+        cooperative: wishes.cooperative,
+        priority: wishes.priority,
     };
     // SAFETY: the application's pointers.
     unsafe { launch(f, layout, config.stream, kernel_params, extra) }
@@ -517,7 +544,37 @@ mod tests {
             block,
             shared,
             cooperative: false,
+            priority: None,
         }
+    }
+
+    #[test]
+    fn attributes_are_wishes_or_refused() {
+        let applied = |id, first| {
+            let (mut wishes, mut value) = (Wishes::default(), [0; 16]);
+            value[0] = first;
+            let attribute = Attribute {
+                id,
+                padding: 0,
+                value,
+            };
+            attribute.apply(&mut wishes).map(|()| wishes)
+        };
+        let none = Wishes::default();
+        // Numbers of CUlaunchAttributeID.
+        assert_eq!(applied(0, 1), Ok(none));
+        let cooperative = Wishes {
+            cooperative: true,
+            ..none
+        };
+        assert_eq!(applied(2, 1), Ok(cooperative));
+        let urgent = Wishes {
+            priority: Some(-5),
+            ..none
+        };
+        assert_eq!(applied(8, -5_i32 as u32), Ok(urgent));
+        assert_eq!(applied(4, 2), Err(Status::ERROR_NOT_SUPPORTED));
+        assert_eq!(applied(4711, 0), Err(Status::ERROR_NOT_SUPPORTED));
     }
 
     #[test]

@@ -24,8 +24,7 @@ fn create(ph_stream: *mut *mut c_void, flags: u32, priority: i32) -> Result {
         return Err(INVALID);
     }
     // A priority outside the range is brought into it (CUDA Driver API reference).
-    let (least, greatest) = client.hello.stream_priorities;
-    let priority = priority.clamp(greatest.min(least), least.max(greatest));
+    let priority = client.clamp_priority(priority);
     let id = client.mint();
     let body = StreamCreate {
         id: Id::new(id),

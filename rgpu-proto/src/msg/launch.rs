@@ -21,4 +21,12 @@ message! {
         /// Blocks may wait for each other.
         cooperative: bool,
     }
+
+    /// `cuLaunchKernelEx` with a priority of its own. Posted. The packed parameters are the rest of the body.
+    pub struct LaunchEx {
+        /// The launch.
+        launch: Launch,
+        /// `CU_LAUNCH_ATTRIBUTE_PRIORITY`.
+        priority: i32,
+    }
 }

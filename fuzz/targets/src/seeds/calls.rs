@@ -1,7 +1,7 @@
 //! Bodies of calls and of answers, one of each message.
 
 use rgpu_proto::handle::Id;
-use rgpu_proto::msg::launch::Launch;
+use rgpu_proto::msg::launch::{Launch, LaunchEx};
 use rgpu_proto::msg::link::{LinkAdd, LinkComplete, LinkCreate, LinkDestroy, LinkLog, Linked};
 use rgpu_proto::msg::memory::{
     Back, CopyDevice, CopyIn, CopyOut, Element, Extent, Fill, PhysicalCreate, PhysicalMap,
@@ -107,6 +107,15 @@ pub(super) fn bodies(out: &mut Seeds) {
     );
     call(out, "context_sync", of("cuCtxSynchronize"), &());
     call(out, "launch", of("cuLaunchKernel"), &launch());
+    call(
+        out,
+        "launch_ex",
+        of("cuLaunchKernelEx"),
+        &LaunchEx {
+            launch: launch(),
+            priority: -2,
+        },
+    );
     memory(out);
     physical(out);
     modules(out);

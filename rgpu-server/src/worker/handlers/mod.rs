@@ -39,6 +39,7 @@ impl Session {
         const EVENT_SYNC: u16 = op!("cuEventSynchronize");
         const HOST_FUNC: u16 = op!("cuLaunchHostFunc");
         const LAUNCH: u16 = op!("cuLaunchKernel");
+        const LAUNCH_EX: u16 = op!("cuLaunchKernelEx");
         const LINK_ADD: u16 = op!("cuLinkAddData_v2");
         const LINK_COMPLETE: u16 = op!("cuLinkComplete");
         const LINK_CREATE: u16 = op!("cuLinkCreate_v2");
@@ -88,6 +89,7 @@ impl Session {
             Opcode(EVENT_SYNC) => self.event_synchronize(&self.decode(body)?),
             Opcode(HOST_FUNC) => self.host_func(&self.decode(body)?),
             Opcode(LAUNCH) => self.launch(body),
+            Opcode(LAUNCH_EX) => self.launch_ex(body),
             Opcode(LINK_ADD) => self.link_add(body),
             Opcode(LINK_COMPLETE) => self.link_complete(&self.decode(body)?),
             Opcode(LINK_CREATE) => self.link_create(&self.decode(body)?),

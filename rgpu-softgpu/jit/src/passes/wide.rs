@@ -133,11 +133,12 @@ pub(crate) fn run(
         return None;
     }
     let kinds = kinds(body, machine, &shapes);
+    let remade = remade(body, &shapes, &fixed);
     let mut wide = Wide {
         ways: ways(body, &shapes, &kinds),
-        ends: ends(body, &shapes, &fixed),
+        ends: ends(body, &shapes, &fixed, &remade),
         widening: widening(body, &shapes),
-        remade: remade(body, &shapes, &fixed),
+        remade,
         regions,
         shapes,
         kinds,
@@ -151,7 +152,7 @@ pub(crate) fn run(
         .filter(|at| wide.widening.contains(at) || wide.varying_guard(&body.statements[*at]))
         .collect();
     wide.together = gain::pays(body, &wide.ways, !wide.regions.barriers.is_empty());
-    wide.keep(live, &cuts);
+    wide.keep(body, live, &cuts);
     wide.place(machine);
     Some(wide)
 }
@@ -656,7 +657,16 @@ fn has_vector_fma() -> bool {
 }
 
 /// Branches that a comparison of a progression with a value decides, of which first and last thread tell all.
-fn ends(body: &Body, shapes: &[Shape], fixed: &HashSet<Reg>) -> HashMap<usize, Ends> {
+fn ends(
+    body: &Body,
+    shapes: &[Shape],
+    fixed: &HashSet<Reg>,
+    remade: &BTreeMap<Reg, Vec<usize>>,
+) -> HashMap<usize, Ends> {
+    let lasting = |reg: &Reg| {
+        let uniform = shapes[reg.index()] == Shape::Uniform;
+        remade.contains_key(reg) || uniform && fixed.contains(reg)
+    };
     let writers = writers(body);
     let mut found = HashMap::new();
     for (at, statement) in body.statements.iter().enumerate() {
@@ -676,7 +686,7 @@ fn ends(body: &Body, shapes: &[Shape], fixed: &HashSet<Reg>) -> HashMap<usize, E
             let straight = |between: &Statement| {
                 !matches!(between.kind, StatementKind::Label(_)) && !defs(between).contains(reg)
             };
-            fixed.contains(reg) || setp < at && body.statements[setp..at].iter().all(straight)
+            lasting(reg) || setp < at && body.statements[setp..at].iter().all(straight)
         });
         if let Some(step) = compared_step(instr, shapes).filter(|_| unchanged) {
             found.insert(
@@ -746,7 +756,7 @@ impl Wide {
         self.shapes[reg.index()] != Shape::Uniform && !self.remade.contains_key(&reg)
     }
 
-    fn keep(&mut self, live: &Live<'_>, cuts: &BTreeSet<usize>) {
+    fn keep(&mut self, body: &Body, live: &Live<'_>, cuts: &BTreeSet<usize>) {
         let mut wanted = cuts.clone();
         wanted.extend(&self.parting);
         wanted.extend(
@@ -758,10 +768,39 @@ impl Wide {
                     End::Exit => None,
                 }),
         );
-        let found = &mut self.live;
+        let mut found = HashMap::new();
         live.around(&|at| wanted.contains(&at), &mut |at, before, _| {
-            found.insert(at, registers(before, live).collect());
+            let mut regs: BTreeSet<Reg> = registers(before, live).collect();
+            regs.extend(self.compared_in(body, at));
+            let again: Vec<usize> = regs
+                .iter()
+                .filter_map(|reg| self.remade.get(reg))
+                .flatten()
+                .copied()
+                .collect();
+            // What is the same in the whole block lives as long as what is computed again from it.
+            for reg in again.iter().flat_map(|at| uses(&body.statements[*at])) {
+                if self.shapes[reg.index()] == Shape::Uniform {
+                    regs.insert(reg);
+                }
+            }
+            found.insert(at, regs.into_iter().collect());
         });
+        self.live = found;
+    }
+
+    /// What the comparisons take that decide branches of the region that begins at a statement, but were made before it.
+    fn compared_in(&self, body: &Body, start: usize) -> BTreeSet<Reg> {
+        let region = self
+            .regions
+            .regions
+            .iter()
+            .find(|region| region.start == start);
+        let inside = region.map_or(&[][..], |region| &region.statements);
+        let made = inside.iter().filter_map(|at| self.ends.get(at));
+        made.filter(|ends| inside.binary_search(&ends.statement).is_err())
+            .flat_map(|ends| uses(&body.statements[ends.statement]))
+            .collect()
     }
 
     fn place(&mut self, machine: &[Type]) {

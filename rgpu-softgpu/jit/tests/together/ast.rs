@@ -4,7 +4,7 @@
 pub(crate) const WORDS: usize = 6;
 pub(crate) const LONGS: usize = 3;
 pub(crate) const FLOATS: usize = 3;
-/// Longs that grow with `%tid.x`: the second takes too many steps to be computed again.
+/// Longs that grow with `%tid.x`: the first takes too many steps to be computed again.
 pub(crate) const RAMPS: usize = 2;
 /// Words of the input, a power of two.
 pub(crate) const INPUTS: usize = 256;
@@ -80,7 +80,7 @@ pub(crate) enum Statement {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel {
-    /// What is added to `%tid.x` to make the longs behind [`LONGS`], which are only read. Their sums may wrap.
+    /// What is added to `%tid.x` and `%ctaid.x` to make the longs behind [`LONGS`], which are only read. Their sums may wrap.
     pub(crate) ramps: [u32; RAMPS],
     pub(crate) body: Vec<Statement>,
 }

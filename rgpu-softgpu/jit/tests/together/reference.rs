@@ -34,7 +34,10 @@ pub(crate) fn run(kernel: &Kernel, size: [u32; 3], grid: u32, input: &[u32]) -> 
             words: std::array::from_fn(|n| number + n as u32),
             longs: std::array::from_fn(|n| match n.checked_sub(LONGS) {
                 None => n as u64,
-                Some(ramp) => u64::from((number % size[0]).wrapping_add(kernel.ramps[ramp])),
+                Some(ramp) => {
+                    let start = kernel.ramps[ramp].wrapping_add(ctaid);
+                    u64::from((number % size[0]).wrapping_add(start))
+                }
             }),
             floats: [1.0; FLOATS],
             counters: [0; 8],

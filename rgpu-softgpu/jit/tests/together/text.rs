@@ -37,13 +37,16 @@ pub(crate) fn of(kernel: &Kernel) -> String {
     }
     let [first, second] = kernel.ramps;
     writer.line(&format!(
-        ".reg .b32 %q<9>; add.u32 %q0, %s0, {first}; cvt.u64.u32 %w{LONGS}, %q0; add.u32 %q1, %s0, {};",
-        second.wrapping_sub(7)
+        ".reg .b32 %q<9>, %u<2>; add.u32 %u0, %s3, {}; add.u32 %u1, %s3, {second}; add.u32 %q0, %s0, %u0;",
+        first.wrapping_sub(7)
     ));
-    for n in 1..8 {
+    for n in 0..7 {
         writer.line(&format!("add.u32 %q{}, %q{n}, 1;", n + 1));
     }
-    writer.line(&format!("cvt.u64.u32 %w{}, %q8;", LONGS + 1));
+    writer.line(&format!(
+        "cvt.u64.u32 %w{LONGS}, %q7; add.u32 %q8, %s0, %u1; cvt.u64.u32 %w{}, %q8;",
+        LONGS + 1
+    ));
     for n in 0..FLOATS {
         writer.line(&format!("mov.f32 %f{n}, 0f3F800000;"));
     }

@@ -27,9 +27,8 @@ impl Emitter<'_, '_> {
         self.enter_region(region, end, true)?;
         self.restore_together(wide, facts, region.start)?;
         let body = &self.function().body;
-        let live = wide.live_at(region.start);
-        let needed = facts.used.iter().copied();
-        let needed = needed.filter(|reg| live.contains(reg) || !facts.written.contains(reg));
+        let live = wide.live_at(region.start).iter().copied();
+        let needed = live.filter(|reg| facts.used.contains(reg));
         for at in remade(wide, needed) {
             self.statement = at;
             if let StatementKind::Instr(instr) = &body.statements[at].kind {

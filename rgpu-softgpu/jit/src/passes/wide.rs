@@ -63,6 +63,8 @@ pub(crate) struct Ends {
     pub(crate) statement: usize,
     /// What the left operand differs by from thread to thread.
     pub(crate) step: i64,
+    /// Whether it may wrap.
+    pub(crate) may_wrap: bool,
 }
 
 /// How a kernel runs a block per call.
@@ -694,11 +696,24 @@ fn ends(
                 Ends {
                     statement: setp,
                     step,
+                    may_wrap: !is_index(body, &writers, &instr.operands[1]),
                 },
             );
         }
     }
     found
+}
+
+/// Whether an operand is `%tid.x` itself, which is small.
+fn is_index(body: &Body, writers: &[Vec<usize>], operand: &Operand) -> bool {
+    let Operand::Reg(reg) = operand else {
+        return false;
+    };
+    only_writer(body, writers, *reg).is_some_and(|at| {
+        matches!(&body.statements[at].kind, StatementKind::Instr(instr)
+            if instr.op == Opcode::Mov
+                && instr.operands.get(1) == Some(&Operand::Special(SpecialReg::TidX)))
+    })
 }
 
 /// The step of the left operand of a comparison with a value that all threads of the row share.

@@ -1,7 +1,7 @@
 //! Statements of a region, for threads that run together.
 
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, SourceLoc};
-use rgpu_ptx::ast::{Instr, Operand, Statement, StatementKind};
+use rgpu_ptx::ast::{AddrBase, Instr, Operand, Statement, StatementKind, Symbol};
 use rgpu_ptx::instr_table::Opcode;
 use rgpu_ptx::types::StateSpace;
 
@@ -35,6 +35,7 @@ impl Emitter<'_, '_> {
                 self.instr_together(wide, facts, instr, (region.start, false))?;
             }
         }
+        self.set_told(false)?;
         for &at in &region.statements {
             self.statement = at;
             self.statement_together(wide, facts, &body.statements[at])?;
@@ -47,7 +48,10 @@ impl Emitter<'_, '_> {
         let at = self.statement;
         let varies = wide.varying_guard(statement);
         match (&statement.kind, statement.guard) {
-            (StatementKind::Label(_), _) => self.emit_statement(statement),
+            (StatementKind::Label(_), _) => {
+                self.set_told(false)?;
+                self.emit_statement(statement)
+            }
             _ if self.is_closed() => Ok(()),
             (StatementKind::Branch { target, .. }, Some(guard)) if varies => {
                 let (target, next) = (self.labels[target.index()], self.b.create_block());
@@ -66,10 +70,12 @@ impl Emitter<'_, '_> {
                     control::fork(self, guard, body, next);
                 }
                 self.b.switch_to_block(body);
+                let told = self.wide_loop()?.told;
                 self.instr_together(wide, facts, instr, (at, true))?;
                 if !self.is_closed() {
                     self.b.ins().jump(next, &[]);
                 }
+                self.set_told(told)?;
                 self.b.switch_to_block(next);
                 Ok(())
             }
@@ -89,6 +95,10 @@ impl Emitter<'_, '_> {
         if wide.widening.contains(&at) {
             self.check_widening(wide, facts, instr, site)?;
         }
+        if may_fault(instr) && !self.wide_loop()?.told {
+            self.tell_index(0);
+            self.set_told(true)?;
+        }
         match wide.ways.get(&at).copied().unwrap_or(Way::Once) {
             Way::Once => self.instr(instr)?,
             Way::Parts if instr.op == Opcode::Ld => self.load_together(instr)?,
@@ -103,6 +113,11 @@ impl Emitter<'_, '_> {
         }
         self.set_unit(Unit::First);
         self.commit()
+    }
+
+    fn set_told(&mut self, told: bool) -> Emit {
+        self.wide_loop_mut()?.told = told;
+        Ok(())
     }
 
     fn one_by_one(&mut self, instr: &Instr) -> Emit {
@@ -155,6 +170,25 @@ impl Emitter<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether a thread may stop at an instruction, which must then be known. Parameters are always there.
+fn may_fault(instr: &Instr) -> bool {
+    let parameter = instr.operands.iter().any(|operand| {
+        matches!(operand, Operand::Addr(address)
+            if matches!(address.base, AddrBase::Symbol(Symbol::Param(_))))
+    });
+    !parameter
+        && matches!(
+            instr.op,
+            Opcode::Ld
+                | Opcode::Ldu
+                | Opcode::St
+                | Opcode::Atom
+                | Opcode::Red
+                | Opcode::Trap
+                | Opcode::Brkpt
+        )
 }
 
 /// Flags of accesses to several words, which need not be aligned to all of them.

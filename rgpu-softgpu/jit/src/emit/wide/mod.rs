@@ -17,7 +17,7 @@ use rgpu_softgpu_exec::abi::ThreadContext;
 
 use super::Emitter;
 use super::control;
-use super::util::{checked, iconst};
+use super::util::{checked, icmp_const, iconst};
 use crate::error::{Emit, Refusal, refuse};
 use crate::passes::flow::place_of;
 use crate::passes::regions::{End, Region};
@@ -35,6 +35,8 @@ pub(crate) struct WideLoop {
     together: bool,
     /// For which of the group.
     unit: Unit,
+    /// The context names the group's first thread, wherever control comes from to what is emitted next.
+    told: bool,
     /// `%tid` of the group's first thread.
     index: [Variable; 3],
     /// `%tid.x` of the thread that runs alone.
@@ -104,6 +106,7 @@ fn start(e: &mut Emitter<'_, '_>, wide: &Wide) {
         end: exit,
         together: false,
         unit: Unit::First,
+        told: false,
         index,
         own_x,
         lane,
@@ -181,7 +184,7 @@ fn facts(e: &Emitter<'_, '_>, wide: &Wide, region: &Region) -> Facts {
 
 fn emit_region(e: &mut Emitter<'_, '_>, wide: &Wide, region: &Region) -> Emit {
     let facts = facts(e, wide, region);
-    let [head, tail, next, end_alone, parted] = [(); 5].map(|()| e.b.create_block());
+    let [head, tail, next, over, end_alone, parted] = [(); 6].map(|()| e.b.create_block());
     let point = e.point(region.start);
     let state = e.wide_loop_mut()?;
     state.sites.clear();
@@ -201,37 +204,39 @@ fn emit_region(e: &mut Emitter<'_, '_>, wide: &Wide, region: &Region) -> Emit {
     e.b.ins().jump(head, &[]);
 
     e.b.switch_to_block(head);
-    e.take_uniform(&facts, true)?;
-    e.tell_index(0);
     let x = e.b.use_var(index[0]);
     let width = e.block_field(types::I32, offset_of!(ThreadContext, ntid));
     let rest = e.b.ins().isub(width, x);
     let lanes = iconst(&mut e.b, types::I32, LANES as i64);
+    let some = e.b.create_block();
     let group = if wide.together {
-        let mut fits =
-            e.b.ins()
-                .icmp(IntCC::UnsignedGreaterThanOrEqual, rest, lanes);
+        let mut fits = e.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, rest, lanes);
         if !wide.widening.is_empty() {
             let wrapped = e.b.use_var(wrapped);
             fits = e.b.ins().band_not(fits, wrapped);
         }
         let group = e.b.create_block();
-        e.b.ins().brif(fits, group, &[], tail, &[]);
+        e.b.ins().brif(fits, group, &[], some, &[]);
         e.b.set_cold_block(tail);
         e.b.set_cold_block(parted);
         Some(group)
     } else {
-        e.b.ins().jump(tail, &[]);
+        e.b.ins().jump(some, &[]);
         None
     };
+    e.b.switch_to_block(some);
+    let more = icmp_const(&mut e.b, IntCC::SignedGreaterThan, rest, 0);
+    e.b.ins().brif(more, tail, &[], over, &[]);
 
     e.b.switch_to_block(tail);
+    e.take_uniform(&facts, true)?;
     let count = e.b.ins().umin(rest, lanes);
     e.part(&facts, wide, region.start, count)?;
 
     if let Some(group) = group {
         let end = e.b.create_block();
         e.b.switch_to_block(group);
+        e.take_uniform(&facts, true)?;
         e.emit_together(wide, region, &facts, end)?;
         e.b.switch_to_block(end);
         e.save_together(wide, &facts, end_of(region))?;
@@ -243,7 +248,9 @@ fn emit_region(e: &mut Emitter<'_, '_>, wide: &Wide, region: &Region) -> Emit {
         End::At(at) => e.point(at),
         End::Exit => e.wide_loop()?.exit,
     };
-    e.next_group(wide, head, after)?;
+    e.next_group(wide, head)?;
+    e.b.switch_to_block(over);
+    e.next_row(head, after)?;
 
     e.emit_alone(wide, region, &facts, end_alone, next)
 }
@@ -338,34 +345,40 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Goes on to the next group of the block, or leaves the region.
-    fn next_group(&mut self, wide: &Wide, head: Block, after: Block) -> Emit {
+    /// Goes on to the next group of the row.
+    fn next_group(&mut self, wide: &Wide, head: Block) -> Emit {
         let state = self.wide_loop()?;
-        let (index, frame) = (state.index, state.frame);
+        let (x, frame) = (state.index[0], state.frame);
+        let value = self.b.use_var(x);
+        let value = self.b.ins().iadd_imm_u(value, LANES as i64);
+        self.b.def_var(x, value);
         let at = self.b.use_var(frame);
         let size = i64::from(wide.frame_size) * LANES as i64;
         let at = self.b.ins().iadd_imm_u(at, size);
         self.b.def_var(frame, at);
-        let mut steps = [LANES as i64, 1, 1].into_iter().enumerate();
-        for (axis, step) in steps.by_ref() {
+        self.b.ins().jump(head, &[]);
+        Ok(())
+    }
+
+    /// Goes on to the next row of the block, or leaves the region.
+    fn next_row(&mut self, head: Block, after: Block) -> Emit {
+        let index = self.wide_loop()?.index;
+        let zero = iconst(&mut self.b, types::I32, 0);
+        self.b.def_var(index[0], zero);
+        for axis in [1, 2] {
             let value = self.b.use_var(index[axis]);
-            let value = self.b.ins().iadd_imm_u(value, step);
+            let value = self.b.ins().iadd_imm_u(value, 1);
             let size = self.block_field(types::I32, offset_of!(ThreadContext, ntid) + 4 * axis);
             let more = self.b.ins().icmp(IntCC::UnsignedLessThan, value, size);
             let [again, over] = [(); 2].map(|()| self.b.create_block());
             self.b.ins().brif(more, again, &[], over, &[]);
             self.b.switch_to_block(again);
             self.b.def_var(index[axis], value);
-            if axis != 0 {
-                self.tell(axis, value);
-            }
+            self.tell(axis, value);
             self.b.ins().jump(head, &[]);
             self.b.switch_to_block(over);
-            let zero = iconst(&mut self.b, types::I32, 0);
             self.b.def_var(index[axis], zero);
-            if axis != 0 {
-                self.tell(axis, zero);
-            }
+            self.tell(axis, zero);
         }
         self.b.ins().jump(after, &[]);
         Ok(())

@@ -107,26 +107,34 @@ impl Emitter<'_, '_> {
         } else {
             (IntCC::UnsignedLessThan, IntCC::UnsignedGreaterThan)
         };
-        let wrapped = self.b.ins().icmp(less, last, first);
+        if ends.may_wrap {
+            let in_order = self.b.create_block();
+            let wrapped = self.b.ins().icmp(less, last, first);
+            self.b.ins().brif(wrapped, apart, &[], in_order, &[]);
+            self.b.switch_to_block(in_order);
+        }
+        let second = self.b.create_block();
         if matches!(op, CmpOp::Eq | CmpOp::Ne) {
-            let below = self.b.ins().icmp(less, with, first);
-            let above = self.b.ins().icmp(more, with, last);
-            let outside = self.b.ins().bor(below, above);
-            let sure = self.b.ins().band_not(outside, wrapped);
+            // Outside of what the threads have, it equals none.
             let differ = if op == CmpOp::Ne { yes } else { no };
-            self.b.ins().brif(sure, differ, &[], apart, &[]);
+            let below = self.b.ins().icmp(less, with, first);
+            self.b.ins().brif(below, differ, &[], second, &[]);
+            self.b.switch_to_block(second);
+            let above = self.b.ins().icmp(more, with, last);
+            self.b.ins().brif(above, differ, &[], apart, &[]);
             return Ok(());
         }
         let Some(cond) = compare::int_condition(op, ty.is_signed()) else {
             return refuse("not an order");
         };
-        let [at_first, at_last] = [first, last].map(|value| self.b.ins().icmp(cond, value, with));
-        let differ = self.b.ins().bxor(at_first, at_last);
-        let unsure = self.b.ins().bor(differ, wrapped);
-        let sure = self.b.create_block();
-        self.b.ins().brif(unsure, apart, &[], sure, &[]);
-        self.b.switch_to_block(sure);
-        self.b.ins().brif(at_first, yes, &[], no, &[]);
+        // Values grow from the first to the last: one of the two holds for all if it holds, the other for none if not.
+        let grows = matches!(op, CmpOp::Gt | CmpOp::Ge | CmpOp::Hi | CmpOp::Hs);
+        let (all, any) = if grows { (first, last) } else { (last, first) };
+        let for_all = self.b.ins().icmp(cond, all, with);
+        self.b.ins().brif(for_all, yes, &[], second, &[]);
+        self.b.switch_to_block(second);
+        let for_any = self.b.ins().icmp(cond, any, with);
+        self.b.ins().brif(for_any, apart, &[], no, &[]);
         Ok(())
     }
 

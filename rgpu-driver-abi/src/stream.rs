@@ -19,9 +19,30 @@ pub const fn resolve(handle: usize, per_thread_entry_point: bool) -> usize {
     }
 }
 
+/// `CUstreamBatchMemOpParams`: its operation with what the members of the union have in common, numbers as they come.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct BatchMemOp {
+    /// `CUstreamBatchMemOpType`.
+    pub operation: u32,
+    /// Flags of a barrier or flush.
+    pub own_flags: u32,
+    pub address: u64,
+    pub value: u64,
+    /// Flags of a wait or write.
+    pub flags: u32,
+    rest: [u32; 5],
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batched_operation_is_as_long_as_the_union() {
+        let union = size_of::<cudarc::driver::sys::CUstreamBatchMemOpParams>();
+        assert_eq!(size_of::<BatchMemOp>(), union);
+    }
 
     #[test]
     fn only_the_null_stream_depends_on_the_entry_point() {

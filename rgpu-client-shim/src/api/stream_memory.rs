@@ -1,6 +1,6 @@
 //! Words of memory that a stream writes, or waits for. The waiting is the server's device's.
 
-use cudarc::driver::sys;
+use rgpu_driver_abi::stream::BatchMemOp;
 use rgpu_proto::msg::stream::{MemoryOp, StreamMemory};
 use rgpu_proto::opcode::Opcode;
 
@@ -131,35 +131,22 @@ pub(crate) unsafe fn cuStreamWriteValue64_v2(
     post_one(stream, WRITE_64, addr, value, flags)
 }
 
-/// `CUstreamBatchMemOpParams`: its operation with what the members have in common.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Params {
-    operation: u32,
-    /// Flags of a barrier or flush.
-    own_flags: u32,
-    address: u64,
-    value: u64,
-    flags: u32,
-    rest: [u32; 5],
-}
-
-const _: () = assert!(size_of::<Params>() == size_of::<sys::CUstreamBatchMemOpParams>());
-
-impl Params {
-    fn op(&self) -> MemoryOp {
-        let alone = matches!(self.operation, FLUSH | BARRIER);
-        let is_narrow = matches!(self.operation, WAIT_32 | WRITE_32);
-        MemoryOp {
-            operation: self.operation,
-            flags: if alone { self.own_flags } else { self.flags },
-            address: if alone { 0 } else { self.address },
-            value: match is_narrow {
-                _ if alone => 0,
-                true => self.value & u64::from(u32::MAX),
-                false => self.value,
-            },
-        }
+fn memory_op(params: &BatchMemOp) -> MemoryOp {
+    let alone = matches!(params.operation, FLUSH | BARRIER);
+    let is_narrow = matches!(params.operation, WAIT_32 | WRITE_32);
+    MemoryOp {
+        operation: params.operation,
+        flags: if alone {
+            params.own_flags
+        } else {
+            params.flags
+        },
+        address: if alone { 0 } else { params.address },
+        value: match is_narrow {
+            _ if alone => 0,
+            true => params.value & u64::from(u32::MAX),
+            false => params.value,
+        },
     }
 }
 
@@ -173,11 +160,11 @@ pub(crate) unsafe fn cuStreamBatchMemOp_v2(
     if flags != 0 || count >= 256 {
         return Err(INVALID);
     }
-    let first = param_array.cast::<Params>();
+    let first = param_array.cast::<BatchMemOp>();
     let ops = (0..count as usize).map(|index| {
         // SAFETY: the application's array of `count` unions.
-        let params = unsafe { get::<Params>(first.wrapping_add(index).cast_const().cast()) }?;
-        Ok(params.op())
+        let params = unsafe { get::<BatchMemOp>(first.wrapping_add(index).cast_const().cast()) }?;
+        Ok(memory_op(&params))
     });
     post(stream, ops.collect::<Result<_>>()?)
 }

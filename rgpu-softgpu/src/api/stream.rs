@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use cudarc::driver::sys;
+use rgpu_driver_abi::stream::BatchMemOp;
 
 use super::{put, put_if_wanted};
 use crate::driver;
@@ -310,44 +310,27 @@ pub(crate) unsafe fn cuStreamBatchMemOp_v2(
     let stream = stream::resolve(stream)?;
     // Documented: fewer than 256 operations.
     require(flags == 0 && count < 256)?;
-    let first = param_array.cast::<MemOpParams>();
+    let first = param_array.cast::<BatchMemOp>();
     let ops = (0..count as usize).map(|index| {
         // SAFETY: the contract of this function: `count` unions.
         let params = unsafe { super::read(first.wrapping_add(index)) }?;
-        params.op()
+        memory_op(&params)
     });
     let ops: Vec<MemoryOp> = ops.collect::<Result<_>>()?;
     stream.memory_ops(&ops)
 }
 
-/// `CUstreamBatchMemOpParams`: its operation with what the members have in common, numbers as they come.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct MemOpParams {
-    operation: u32,
-    /// Flags of a barrier or flush.
-    own_flags: u32,
-    address: u64,
-    value: u64,
-    flags: u32,
-    rest: [u32; 5],
-}
-
-const _: () = assert!(size_of::<MemOpParams>() == size_of::<sys::CUstreamBatchMemOpParams>());
-
-impl MemOpParams {
-    fn op(&self) -> Result<MemoryOp> {
-        let narrow = narrow(self.address, self.value as u32);
-        let wide = wide(self.address, self.value);
-        // CUstreamBatchMemOpType.
-        match self.operation {
-            1 => Ok(MemoryOp::Wait(narrow, self.flags)),
-            2 => Ok(MemoryOp::Write(narrow, self.flags)),
-            3 => Err(Status::ERROR_NOT_SUPPORTED),
-            4 => Ok(MemoryOp::Wait(wide, self.flags)),
-            5 => Ok(MemoryOp::Write(wide, self.flags)),
-            6 => require(self.own_flags <= 1).map(|()| MemoryOp::Barrier),
-            _ => Err(Status::ERROR_INVALID_VALUE),
-        }
+fn memory_op(params: &BatchMemOp) -> Result<MemoryOp> {
+    let narrow = narrow(params.address, params.value as u32);
+    let wide = wide(params.address, params.value);
+    // CUstreamBatchMemOpType.
+    match params.operation {
+        1 => Ok(MemoryOp::Wait(narrow, params.flags)),
+        2 => Ok(MemoryOp::Write(narrow, params.flags)),
+        3 => Err(Status::ERROR_NOT_SUPPORTED),
+        4 => Ok(MemoryOp::Wait(wide, params.flags)),
+        5 => Ok(MemoryOp::Write(wide, params.flags)),
+        6 => require(params.own_flags <= 1).map(|()| MemoryOp::Barrier),
+        _ => Err(Status::ERROR_INVALID_VALUE),
     }
 }

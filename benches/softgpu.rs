@@ -213,6 +213,8 @@ pub struct Measured {
     pub one: Samples,
     /// The software GPU with two threads; empty on a machine with one core.
     pub two: Samples,
+    /// The C function in two processes at once, until both have done it; empty on a machine with one core.
+    pub c_twice: Samples,
     /// Processor time of the C function.
     pub c_cpu: Samples,
     /// Processor time of the software GPU with one thread.
@@ -234,23 +236,32 @@ impl Measured {
     pub fn scaling(&self) -> Option<f64> {
         (!self.two.0.is_empty()).then(|| self.one.median() / self.two.median())
     }
+
+    /// The speed of two processes of C together, that of one being 1: what the machine's two cores can do.
+    pub fn machine_scaling(&self) -> Option<f64> {
+        (!self.c_twice.0.is_empty()).then(|| 2.0 * self.c.median() / self.c_twice.median())
+    }
 }
 
 /// The table, in Markdown.
 pub fn table(kernels: &[Measured]) -> String {
     let mut text = String::from(
         "| kernel | a run | C, `gcc -O2`, median (least to greatest) | software GPU, one thread | ratio | ratio of \
-         processor time | two threads | times one |\n|---|---|---|---|---|---|---|---|\n",
+         processor time | two threads | times one | two processes of C, times one |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for kernel in kernels {
         let two = kernel.scaling().map_or_else(
             || "- | -".to_owned(),
             |scaling| format!("{} | {scaling:.2}", shown(&kernel.two)),
         );
+        let machine = kernel
+            .machine_scaling()
+            .map_or_else(|| "-".to_owned(), |scaling| format!("{scaling:.2}"));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | **{:.2}** | {:.2} | {two} |",
+            "| {} | {} | {} | {} | **{:.2}** | {:.2} | {two} | {machine} |",
             kernel.name,
             kernel.what,
             shown(&kernel.c),
@@ -289,10 +300,11 @@ mod tests {
         assert_eq!((measured.ratio(), measured.cpu_ratio()), (0.5, 0.25));
         assert_eq!(measured.scaling(), None);
         measured.two = Samples(vec![1.0]);
+        measured.c_twice = Samples(vec![1.25]);
         assert_eq!(measured.scaling(), Some(2.0));
-        assert!(
-            table(&[measured]).contains("| **0.50** | 0.25 | 1.00 s (1.00 s to 1.00 s) | 2.00 |")
-        );
+        assert_eq!(measured.machine_scaling(), Some(1.6));
+        let expected = "| **0.50** | 0.25 | 1.00 s (1.00 s to 1.00 s) | 2.00 | 1.60 |";
+        assert!(table(&[measured]).contains(expected));
     }
 
     #[test]

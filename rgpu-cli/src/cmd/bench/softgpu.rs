@@ -57,6 +57,11 @@ fn kernel(name: &str, runs: usize, two_cores: bool, folder: &Path) -> anyhow::Re
         measured.one_cpu.0.push(gpu.cpu);
         if let Some(two) = &mut two {
             measured.two.0.push(two.ask(GPU)?.wall);
+            // What two cores can do at all: kernels that are bound by memory share it.
+            one.start_one(C)?;
+            two.start_one(C)?;
+            let walls = [one.finish_one()?.wall, two.finish_one()?.wall];
+            measured.c_twice.0.push(walls[0].max(walls[1]));
         }
     }
     Ok(measured)
@@ -97,7 +102,15 @@ impl Asked {
     }
 
     fn ask(&mut self, side: &str) -> anyhow::Result<Taken> {
-        writeln!(self.questions, "{side}")?;
+        self.start_one(side)?;
+        self.finish_one()
+    }
+
+    fn start_one(&mut self, side: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.questions, "{side}")?)
+    }
+
+    fn finish_one(&mut self) -> anyhow::Result<Taken> {
         Ok(serde_json::from_str(&self.line()?)?)
     }
 

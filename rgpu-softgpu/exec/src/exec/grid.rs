@@ -18,10 +18,17 @@ use super::{CancelToken, Device, plain, signals};
 use crate::abi::{Entry, Kernel, ThreadContext, Trap};
 use crate::output::LaunchOutput;
 
+/// Passes some hundred nanoseconds.
+pub(crate) fn spin() {
+    (0..64).for_each(|_| std::hint::spin_loop());
+}
+
 /// A running block of a resumable kernel counts as so many stacks: it has one, and some gigabytes of addresses.
 const STACKS_OF_RESUMABLE: usize = 8;
 /// Most blocks of a plain kernel that one thread takes at a time.
 const LARGEST_CHUNK: u64 = 256;
+/// How long a thread that has nothing to do looks for work before it sleeps: as long as it takes to wake it.
+pub(crate) const LINGER: Duration = Duration::from_micros(50);
 /// Before a thread that would not stop is interrupted again.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
@@ -231,10 +238,18 @@ impl Grid {
         if self.stopped() || !self.has_unclaimed() {
             return None;
         }
-        let size = (self.total / (u64::from(self.multiprocessors) * 16)).clamp(1, LARGEST_CHUNK);
-        let first = self.next.fetch_add(size, Ordering::Relaxed);
+        // Less and less, so that all threads come to the end together.
         let last = self.last();
-        (first < last).then(|| first..(first + size).min(last))
+        let size = |first: u64| {
+            let each = last.saturating_sub(first) / (u64::from(self.multiprocessors) * 4);
+            each.clamp(1, LARGEST_CHUNK)
+        };
+        let claim = |first: u64| (first < last).then(|| first + size(first));
+        let claimed = self
+            .next
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim);
+        let first = claimed.ok()?;
+        Some(first..(first + size(first)).min(last))
     }
 
     /// Finds something to do. What it gives must be handed to [`Self::perform`].
@@ -374,14 +389,12 @@ impl Grid {
         urgent: impl Fn() -> bool,
     ) -> Result<(), Fault> {
         while urgent() {}
+        let mut idle_since = None;
         let mut state = self.lock();
         loop {
             state = match self.take_from(&mut state) {
                 Work::Done => break,
-                Work::Wait(None) => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                Work::Wait(None) => self.wait(state, &mut idle_since),
                 Work::Wait(Some(until)) => {
                     let patience = until.saturating_duration_since(Instant::now());
                     self.changed
@@ -392,6 +405,7 @@ impl Grid {
                 work => {
                     drop(state);
                     self.perform(work, smid, Some(Instant::now() + slice));
+                    idle_since = None;
                     while urgent() {}
                     self.lock()
                 }
@@ -405,6 +419,22 @@ impl Grid {
             None if self.cancel.is_cancelled() => Err(self.fault(Trap::Cancelled, [0; 3])),
             None => Ok(()),
         }
+    }
+
+    /// Waits for the others, at first without sleeping: to be woken takes longer than they mostly need.
+    fn wait<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        idle_since: &mut Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        if idle_since.get_or_insert_with(Instant::now).elapsed() < LINGER {
+            drop(state);
+            spin();
+            return self.lock();
+        }
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A fault of the first thread of a block.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::grid::{Grid, Plan, Work};
+use super::grid::{Grid, LINGER, Plan, Work, spin};
 use super::shared::SharedPool;
 use super::stack::{DEFAULT_STACK, StackPool};
 use super::{Device, Launch, LaunchError, MOST_BLOCK_THREADS, signals};
@@ -59,6 +59,8 @@ struct Shared {
     changed: Condvar,
     /// The smallest priority number of an open grid.
     most_urgent: AtomicI32,
+    /// Grids that have ever been open.
+    entered: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +76,7 @@ impl Shared {
         let mut open = self.lock();
         open.grids.push(grid.clone());
         self.note_urgency(&open);
+        self.entered.fetch_add(1, Ordering::Relaxed);
     }
 
     fn leave(&self, grid: &Arc<Grid>) {
@@ -103,6 +106,18 @@ impl Shared {
         let starts = matches!(work, Work::Plain | Work::Start(..));
         grid.perform(work, smid, Some(Instant::now() + TIME_SLICE));
         starts
+    }
+
+    /// Looks for the next grid for a while, without sleeping; whether one came.
+    fn linger(&self, entered: u32) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < LINGER {
+            if self.entered.load(Ordering::Relaxed) != entered {
+                return true;
+            }
+            spin();
+        }
+        false
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -270,6 +285,7 @@ fn help(shared: &Shared, smid: u32) {
     signals::keep_off_this_thread();
     signals::prepare_thread();
     let mut open = shared.lock();
+    let mut worked = false;
     while !open.closed {
         match find(&mut open, |_| true) {
             Ok((grid, work)) => {
@@ -279,6 +295,13 @@ fn help(shared: &Shared, smid: u32) {
                 }
                 grid.perform(work, smid, Some(Instant::now() + TIME_SLICE));
                 drop(grid);
+                worked = true;
+                open = shared.lock();
+            }
+            Err(None) if std::mem::take(&mut worked) => {
+                let entered = shared.entered.load(Ordering::Relaxed);
+                drop(open);
+                worked = shared.linger(entered);
                 open = shared.lock();
             }
             Err(None) => {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::block::{Block, Pause};
+use super::cpu;
 use super::fault::Fault;
 use super::shared::SharedPool;
 use super::stack::StackPool;
@@ -61,6 +62,8 @@ pub(crate) struct Grid {
     pub(crate) cancel: CancelToken,
     /// Stacks that a running block has.
     stacks_per_block: usize,
+    /// The processor that the launching thread ran on.
+    launched_on: Option<usize>,
     this: Weak<Self>,
     total: u64,
     /// First unclaimed block; may pass `total`.
@@ -169,6 +172,7 @@ impl Grid {
             id: plan.id,
             multiprocessors: plan.multiprocessors,
             priority: plan.priority,
+            launched_on: cpu::current(),
             workspace: plan.workspace,
             device,
             stacks,
@@ -211,6 +215,11 @@ impl Grid {
 
     pub(crate) fn has_unclaimed(&self) -> bool {
         self.next.load(Ordering::Relaxed) < self.last()
+    }
+
+    /// The processor that the launching thread ran on; it still does so, mostly.
+    pub(crate) fn launched_on(&self) -> Option<usize> {
+        self.launched_on
     }
 
     /// Whether no other block of the grid waits for an operating system thread.

@@ -13,6 +13,7 @@ mod barrier;
 mod block;
 mod buffer;
 mod coroutines;
+mod cpu;
 mod fault;
 mod grid;
 mod plain;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::cpu;
 use super::grid::{Grid, LINGER, Plan, Work, spin};
 use super::shared::SharedPool;
 use super::stack::{DEFAULT_STACK, StackPool};
@@ -293,6 +294,7 @@ fn help(shared: &Shared, smid: u32) {
                 if grid.has_unclaimed() {
                     shared.changed.notify_one();
                 }
+                cpu::leave(grid.launched_on());
                 grid.perform(work, smid, Some(Instant::now() + TIME_SLICE));
                 drop(grid);
                 worked = true;

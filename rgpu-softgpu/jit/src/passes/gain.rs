@@ -1,4 +1,4 @@
-//! Whether running threads together is worth the code that it takes: eight times a statement's for one that goes thread
+//! Whether running threads together is worth the code that it takes: up to sixteen times a statement's for one that goes thread
 //! by thread, beside the code for threads that go on alone.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use super::wide::{LANES, PARTS, Way};
 /// How many times fewer instructions the threads must run.
 const LEAST_GAIN: usize = 2;
 /// Below that, a kernel with barriers may still have so many instructions: work in shared memory is often worth the
-/// last tenth, which eight independent threads side by side give the processor (a histogram: 0.82 of C's speed, 0.74
+/// last tenth, which independent threads side by side give the processor (a histogram: 0.82 of C's speed, 0.74
 /// thread by thread).
 const SMALL: usize = 1200;
 /// Loops inside of loops count so many times; deeper ones no more.
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn loops_decide() {
         use Way::{Lanes, Once, Parts};
-        // One by one: 8 * (16 + 3) = 152. Together: 16 + 24, 32 + 24, 128 + 3, 152.
+        // One by one: 16 * (16 + 3) = 304. Together: 16 + 48, 64 + 48, 256 + 3, 304.
         assert!(pays_with([Once, Once, Lanes, Lanes, Lanes], false));
         assert!(pays_with([Parts, Parts, Lanes, Lanes, Lanes], false));
         assert!(!pays_with([Lanes, Lanes, Once, Once, Once], false));

@@ -28,7 +28,7 @@ use super::visit;
 /// Lanes of a vector register.
 pub(crate) const VECTOR: usize = 4;
 /// Vector registers that hold one PTX register.
-pub(crate) const PARTS: usize = 2;
+pub(crate) const PARTS: usize = 4;
 /// Threads that run together.
 pub(crate) const LANES: usize = VECTOR * PARTS;
 /// Longer kernels are compiled in the usual way: here each statement is compiled twice.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::image::Refusal;
 use crate::status::{Result, Status, require};
 
+const MAX_REGISTERS: u32 = 0;
 const WALL_TIME: u32 = 2;
 const INFO_BUFFER: u32 = 3;
 const INFO_SIZE: u32 = 4;
@@ -42,6 +43,7 @@ pub(crate) struct JitLog {
     info: Option<Buffer>,
     error: Option<Buffer>,
     target: Option<u32>,
+    max_registers: Option<u32>,
     is_verbose: bool,
 }
 
@@ -57,6 +59,7 @@ impl JitLog {
             info: None,
             error: None,
             target: None,
+            max_registers: None,
             is_verbose: false,
         }
     }
@@ -101,6 +104,7 @@ impl JitLog {
         log.info = buffer(INFO_BUFFER, INFO_SIZE);
         log.error = buffer(ERROR_BUFFER, ERROR_SIZE);
         log.target = number(TARGET).map(|target| target & TARGET_NUMBER);
+        log.max_registers = number(MAX_REGISTERS).filter(|most| *most > 0);
         log.is_verbose = number(VERBOSE).is_some_and(|wish| wish != 0);
         Ok(log)
     }
@@ -121,6 +125,11 @@ impl JitLog {
     /// The `sm` number that the program asks for.
     pub(crate) fn target(&self) -> Option<u32> {
         self.target
+    }
+
+    /// The most registers that a kernel which does not say itself may have.
+    pub(crate) fn max_registers(&self) -> Option<u32> {
+        self.max_registers
     }
 
     /// Whether the program wants to read more than errors.

@@ -144,8 +144,12 @@ impl State {
             .map(|input| input.module.text.to_string());
         let module = rgpu_ptx::link(texts)?;
         let arch = module.target_arch().unwrap_or_else(device_arch);
+        let text = match self.log.max_registers() {
+            Some(most) => limited(&module, most),
+            None => module.text.to_string(),
+        };
         let mut image = Builder::new();
-        image.push_ptx(arch, module.text.as_bytes());
+        image.push_ptx(arch, text.as_bytes());
         self.image = Some(image.finish());
         let (inputs, kernels) = (self.inputs.len(), module.kernels().count());
         self.say(&format!(
@@ -180,9 +184,34 @@ impl State {
     }
 }
 
+/// The text of a module whose kernels have at most so many registers, where they do not say themselves.
+fn limited(module: &Module, most: u32) -> String {
+    let mut text = module.text.to_string();
+    let open = module
+        .kernels()
+        .filter(|kernel| kernel.directives.maxnreg.is_none())
+        .filter_map(|kernel| kernel.body);
+    let mut places: Vec<usize> = open.map(|body| body.start as usize - 1).collect();
+    places.sort_unstable();
+    for brace in places.into_iter().rev() {
+        text.insert_str(brace, &format!(" .maxnreg {most}\n"));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kernels_that_do_not_say_get_the_limit_of_registers() {
+        let text = ".version 8.0\n.target sm_90\n.address_size 64\n\
+                    .visible .entry a()\n{\nret;\n}\n.visible .entry b() .maxnreg 24 {\nret;\n}\n";
+        let module = Module::parse(text).unwrap();
+        let limited = Module::parse(limited(&module, 38).as_str()).unwrap();
+        let limits = limited.kernels().map(|kernel| kernel.directives.maxnreg);
+        assert_eq!(limits.collect::<Vec<_>>(), [Some(38), Some(24)]);
+    }
 
     #[test]
     fn the_device_runtime_is_right() {

@@ -120,7 +120,7 @@ impl Thread {
         }
     }
 
-    /// Runs the kernel for this thread, or for the row of threads that it stands for.
+    /// Runs the kernel for this thread, or for the block whose threads it stands for.
     ///
     /// # Safety
     /// `this` is valid, nobody else uses it, and the grid it names lives; called on a coroutine's stack, whose

@@ -5,9 +5,10 @@ use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use rgpu_ptx::ast::Reg;
 
 use super::super::Emitter;
-use super::{Facts, frame_flags};
+use super::super::util::checked;
+use super::Facts;
 use crate::error::Emit;
-use crate::passes::wide::{Kind, LANES, PARTS, VECTOR, Wide};
+use crate::passes::wide::{Kind, LANES, PARTS, Wide};
 
 /// Where in a group's frames a register lies.
 fn offset(wide: &Wide, reg: Reg) -> Option<i32> {
@@ -31,21 +32,21 @@ impl Emitter<'_, '_> {
             let ty = self.unit.plan.reg_types[self.at][reg.index()];
             match wide.kinds[reg.index()] {
                 Kind::Base => {
-                    let value = self.b.ins().load(ty, frame_flags(), frame, offset);
+                    let value = self.b.ins().load(ty, checked(), frame, offset);
                     self.b.def_var(self.regs[reg.index()], value);
                 }
                 Kind::Vector => {
                     let vector = self.vector_type(*reg);
                     for part in 0..PARTS {
                         let at = offset + bytes(vector) * part as i32;
-                        let value = self.b.ins().load(vector, frame_flags(), frame, at);
+                        let value = self.b.ins().load(vector, checked(), frame, at);
                         self.set_part(*reg, part, value)?;
                     }
                 }
                 Kind::Lanes => {
                     for lane in 0..LANES {
                         let at = offset + bytes(ty) * lane as i32;
-                        let value = self.b.ins().load(ty, frame_flags(), frame, at);
+                        let value = self.b.ins().load(ty, checked(), frame, at);
                         self.set_lane(*reg, lane, value)?;
                     }
                 }
@@ -65,10 +66,9 @@ impl Emitter<'_, '_> {
             };
             let mut at = offset;
             for value in self.all_values(*reg) {
-                self.b.ins().store(frame_flags(), value, frame, at);
+                self.b.ins().store(checked(), value, frame, at);
                 at += bytes(self.b.func.dfg.value_type(value));
             }
-            debug_assert!(at - offset <= (8 * VECTOR * PARTS) as i32 * 2);
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Emitter<'_, '_> {
             let Some((base, offset, ty)) = self.own_slot(wide, *reg)? else {
                 continue;
             };
-            let value = self.b.ins().load(ty, frame_flags(), base, offset);
+            let value = self.b.ins().load(ty, checked(), base, offset);
             let machine = self.unit.plan.reg_types[self.at][reg.index()];
             let value = if ty == machine {
                 value
@@ -126,7 +126,7 @@ impl Emitter<'_, '_> {
             } else {
                 self.mask_of(value)
             };
-            self.b.ins().store(frame_flags(), value, base, offset);
+            self.b.ins().store(checked(), value, base, offset);
         }
         Ok(())
     }

@@ -464,8 +464,3 @@ impl Emitter<'_, '_> {
         Ok(self.b.use_var(frame))
     }
 }
-
-/// Flags of accesses to frames.
-fn frame_flags() -> cranelift_codegen::ir::MemFlagsData {
-    checked()
-}

@@ -184,25 +184,18 @@ impl Emitter<'_, '_> {
         for (reg, unit, value) in pending {
             match unit {
                 Unit::First => self.b.def_var(self.regs[reg.index()], value),
-                Unit::Part(part) => {
-                    if let Some(parts) = self.wide_loop()?.vectors.get(&reg).copied() {
-                        self.b.def_var(parts[part], value);
-                    }
+                Unit::Part(part) => self.set_part(reg, part, value)?,
+                Unit::Lane(lane) if self.kind(reg) == Kind::Lanes => {
+                    self.set_lane(reg, lane, value)?;
                 }
-                Unit::Lane(lane) => {
-                    if let Some(lanes) = self.wide_loop()?.lanes.get(&reg).copied() {
-                        self.b.def_var(lanes[lane], value);
-                        continue;
+                Unit::Lane(lane) => match scattered.iter_mut().find(|(other, _)| *other == reg) {
+                    Some((_, values)) => values[lane] = Some(value),
+                    None => {
+                        let mut values = [None; LANES];
+                        values[lane] = Some(value);
+                        scattered.push((reg, values));
                     }
-                    match scattered.iter_mut().find(|(other, _)| *other == reg) {
-                        Some((_, values)) => values[lane] = Some(value),
-                        None => {
-                            let mut values = [None; LANES];
-                            values[lane] = Some(value);
-                            scattered.push((reg, values));
-                        }
-                    }
-                }
+                },
             }
         }
         for (reg, values) in scattered {
@@ -259,7 +252,7 @@ impl Emitter<'_, '_> {
         values
     }
 
-    /// Sets a register of the group from its frames' vectors.
+    /// Sets one of a register's vectors.
     pub(super) fn set_part(&mut self, reg: Reg, part: usize, value: Value) -> Emit {
         if let Some(parts) = self.wide_loop()?.vectors.get(&reg).copied() {
             self.b.def_var(parts[part], value);

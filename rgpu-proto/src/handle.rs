@@ -31,6 +31,46 @@ pub enum HandleKind {
     Physical = 9,
     /// `CUlinkState`.
     Link = 10,
+    /// `cublasHandle_t`.
+    Blas = 32,
+    /// `cublasLtHandle_t`.
+    BlasLt = 33,
+    /// `cudnnHandle_t`.
+    Dnn = 34,
+    /// `cudnnTensorDescriptor_t`.
+    DnnTensor = 35,
+    /// `cudnnFilterDescriptor_t`.
+    DnnFilter = 36,
+    /// `cudnnConvolutionDescriptor_t`.
+    DnnConvolution = 37,
+    /// `cudnnPoolingDescriptor_t`.
+    DnnPooling = 38,
+    /// `cudnnActivationDescriptor_t`.
+    DnnActivation = 39,
+    /// `cudnnLRNDescriptor_t`.
+    DnnLrn = 40,
+    /// `cudnnOpTensorDescriptor_t`.
+    DnnOpTensor = 41,
+    /// `cudnnReduceTensorDescriptor_t`.
+    DnnReduce = 42,
+    /// `cudnnDropoutDescriptor_t`.
+    DnnDropout = 43,
+    /// `cudnnSpatialTransformerDescriptor_t`.
+    DnnSpatial = 44,
+    /// `cudnnCTCLossDescriptor_t`.
+    DnnCtc = 45,
+    /// `cudnnRNNDescriptor_t`.
+    DnnRnn = 46,
+    /// `cudnnRNNDataDescriptor_t`.
+    DnnRnnData = 47,
+    /// `cudnnSeqDataDescriptor_t`.
+    DnnSeqData = 48,
+    /// `cudnnAttnDescriptor_t`.
+    DnnAttn = 49,
+    /// `cudnnTensorTransformDescriptor_t`.
+    DnnTransform = 50,
+    /// `cudnnBackendDescriptor_t`.
+    DnnBackend = 51,
 }
 
 /// Names a [`HandleKind`] as a type.
@@ -51,7 +91,36 @@ macro_rules! named {
     )*};
 }
 named!(
-    Context, Stream, Event, Module, Function, Library, Kernel, Pool, Physical, Link
+    Context,
+    Stream,
+    Event,
+    Module,
+    Function,
+    Library,
+    Kernel,
+    Pool,
+    Physical,
+    Link,
+    Blas,
+    BlasLt,
+    Dnn,
+    DnnTensor,
+    DnnFilter,
+    DnnConvolution,
+    DnnPooling,
+    DnnActivation,
+    DnnLrn,
+    DnnOpTensor,
+    DnnReduce,
+    DnnDropout,
+    DnnSpatial,
+    DnnCtc,
+    DnnRnn,
+    DnnRnnData,
+    DnnSeqData,
+    DnnAttn,
+    DnnTransform,
+    DnnBackend
 );
 
 /// A client-minted handle of kind `K`; 0 is the null handle.

@@ -61,13 +61,17 @@ impl Opcode {
 
     /// The number of the row `name`; a compile-time error where there is none.
     pub const fn of(name: &str) -> Self {
-        const ROWS: &[spec::Row] = &spec::driver::ROWS;
-        let mut at = 0;
-        while at < ROWS.len() {
-            if same(ROWS[at].name, name) {
-                return Self(ROWS[at].id);
+        const TABLES: [&[spec::Row]; 4] = spec::TABLES;
+        let mut table = 0;
+        while table < TABLES.len() {
+            let mut at = 0;
+            while at < TABLES[table].len() {
+                if same(TABLES[table][at].name, name) {
+                    return Self(TABLES[table][at].id);
+                }
+                at += 1;
             }
-            at += 1;
+            table += 1;
         }
         panic!("no row of that name")
     }

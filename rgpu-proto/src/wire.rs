@@ -142,7 +142,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(u8, u16, u32, u64, i32, i64, f32);
+numbers!(u8, u16, u32, u64, i32, i64, f32, f64);
 
 // `usize` travels as `u64`: both ends are 64-bit, and a value that does not fit is refused.
 impl Encode for usize {

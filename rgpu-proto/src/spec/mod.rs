@@ -1,4 +1,5 @@
-//! The rows: one per exported C function of the CUDA driver, facts only.
+//! The rows: one per exported C function of the CUDA driver and of the libraries that are forwarded whole
+//! (cuBLAS, cuBLASLt, cuDNN), facts only.
 //!
 //! ```text
 //! 0x0503 custom cuMemAlloc_v2(dptr: Out<u64>, bytesize: In<usize>);
@@ -19,6 +20,9 @@
 //! `rgpu_proto::driver_stream_rows!(my_consumer)` expands to `my_consumer! { rows… }`;
 //! [`crate::driver_rows`] feeds every family in turn to a consumer.
 
+pub mod cublas;
+pub mod cublaslt;
+pub mod cudnn;
 pub mod driver;
 
 /// How a call is answered.
@@ -49,6 +53,85 @@ impl Class {
     }
 }
 
+macro_rules! class {
+    (posted) => {
+        $crate::spec::Class::Posted
+    };
+    (reply) => {
+        $crate::spec::Class::Reply
+    };
+    (local) => {
+        $crate::spec::Class::Local
+    };
+    (custom) => {
+        $crate::spec::Class::Custom
+    };
+    (absent) => {
+        $crate::spec::Class::Absent
+    };
+}
+use class;
+
+// `0x0801 custom cuStreamCreate(…);` becomes `Row { id: 0x0801, class: Class::Custom, name: "cuStreamCreate", family: "" }`.
+macro_rules! rows_as_data {
+    ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {
+        &[$($crate::spec::Row {
+            id: $id,
+            class: $crate::spec::class!($class),
+            name: stringify!($name),
+            family: "",
+        }),*]
+    };
+}
+use rows_as_data;
+
+// `"stream" driver_stream_rows;`, one line per family in the order of their ids, becomes the table `ROWS`.
+macro_rules! rows_table {
+    ($($name:literal $family:ident;)*) => {
+        use $crate::spec::rows_as_data;
+
+        /// Families in the order of their ids.
+        const FAMILIES: &[(&str, &[$crate::spec::Row])] = &[$(($name, $crate::$family!(rows_as_data))),*];
+
+        /// Every row, in the order of the ids.
+        pub static ROWS: [$crate::spec::Row; $crate::spec::count(FAMILIES)] = $crate::spec::joined(FAMILIES);
+    };
+}
+use rows_table;
+
+/// Rows of all families.
+const fn count(families: &[(&str, &[Row])]) -> usize {
+    let (mut count, mut family) = (0, 0);
+    while family < families.len() {
+        count += families[family].1.len();
+        family += 1;
+    }
+    count
+}
+
+/// The rows of all families, each with its family's name.
+const fn joined<const N: usize>(families: &[(&'static str, &[Row])]) -> [Row; N] {
+    let mut rows = [Row {
+        id: 0,
+        class: Class::Absent,
+        name: "",
+        family: "",
+    }; N];
+    let (mut family, mut at) = (0, 0);
+    while family < families.len() {
+        let (name, of_family) = families[family];
+        let mut row = 0;
+        while row < of_family.len() {
+            rows[at] = of_family[row];
+            rows[at].family = name;
+            at += 1;
+            row += 1;
+        }
+        family += 1;
+    }
+    rows
+}
+
 /// One row, as data.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
@@ -62,17 +145,26 @@ pub struct Row {
     pub family: &'static str,
 }
 
+/// The tables, in the order of their ids.
+pub const TABLES: [&[Row]; 4] = [&driver::ROWS, &cublas::ROWS, &cublaslt::ROWS, &cudnn::ROWS];
+
 /// The row whose id is `id`.
 pub fn row(id: u16) -> Option<&'static Row> {
-    driver::ROWS
-        .binary_search_by_key(&id, |row| row.id)
-        .ok()
-        .map(|at| &driver::ROWS[at])
+    let table = TABLES
+        .iter()
+        .find(|table| table.last().is_some_and(|row| id <= row.id))?;
+    let at = table.binary_search_by_key(&id, |row| row.id).ok()?;
+    Some(&table[at])
 }
 
 /// The row of the exported function `name`.
 pub fn row_named(name: &str) -> Option<&'static Row> {
-    driver::ROWS.iter().find(|row| row.name == name)
+    all().find(|row| row.name == name)
+}
+
+/// Every row of every table, in the order of the ids.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    TABLES.iter().copied().flatten()
 }
 
 #[cfg(test)]
@@ -81,13 +173,13 @@ mod tests {
 
     #[test]
     fn ids_are_sorted_and_unique() {
-        assert!(driver::ROWS.windows(2).all(|pair| pair[0].id < pair[1].id));
+        let ids: Vec<_> = all().map(|row| row.id).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]
     fn ids_never_change() {
-        let now: String = driver::ROWS
-            .iter()
+        let now: String = all()
             .map(|row| format!("{:04x} {}\n", row.id, row.name))
             .collect();
         let lock = include_str!("ids.lock");
@@ -99,7 +191,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<_> = driver::ROWS.iter().map(|row| row.name).collect();
+        let mut names: Vec<_> = all().map(|row| row.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     }

@@ -12,6 +12,10 @@
 //! | `Callback` | a function pointer | never |
 //! | `Opaque` | any other word | never |
 
+mod library;
+
+pub use library::*;
+
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
 
@@ -83,7 +87,7 @@ pub trait Scalar: Copy + Default + Encode + Decode + 'static {}
 macro_rules! scalars {
     ($($scalar:ty),*) => { $(impl Scalar for $scalar {})* };
 }
-scalars!(u8, u16, u32, u64, usize, i32, i64, f32);
+scalars!(u8, u16, u32, u64, usize, i32, i64, f32, f64);
 
 /// A scalar passed by value.
 #[derive(Debug)]
@@ -193,6 +197,8 @@ macro_rules! plain_kinds {
         }
     )*};
 }
+
+use plain_kinds;
 
 plain_kinds! {
     /// A device address; for `cuMemcpy` and pointer attributes possibly a host address.

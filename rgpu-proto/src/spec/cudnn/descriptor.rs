@@ -1,0 +1,71 @@
+//! Rows: descriptors. Read `spec/mod.rs` first.
+
+/// Rows of cuDNN: descriptors.
+#[macro_export]
+macro_rules! cudnn_descriptor_rows { ($then:ident) => { $then! {
+    0x5a00 posted cudnnCreateActivationDescriptor(activation_desc: NewHandle<DnnActivation>);
+    0x5a01 posted cudnnCreateConvolutionDescriptor(conv_desc: NewHandle<DnnConvolution>);
+    0x5a02 posted cudnnCreateDropoutDescriptor(dropout_desc: NewHandle<DnnDropout>);
+    0x5a03 posted cudnnCreateFilterDescriptor(filter_desc: NewHandle<DnnFilter>);
+    0x5a04 posted cudnnCreateLRNDescriptor(norm_desc: NewHandle<DnnLrn>);
+    0x5a05 posted cudnnCreateOpTensorDescriptor(op_tensor_desc: NewHandle<DnnOpTensor>);
+    0x5a06 posted cudnnCreatePoolingDescriptor(pooling_desc: NewHandle<DnnPooling>);
+    0x5a07 posted cudnnCreateReduceTensorDescriptor(reduce_tensor_desc: NewHandle<DnnReduce>);
+    0x5a08 posted cudnnCreateSpatialTransformerDescriptor(st_desc: NewHandle<DnnSpatial>);
+    0x5a09 posted cudnnCreateTensorDescriptor(tensor_desc: NewHandle<DnnTensor>);
+    0x5a0a posted cudnnCreateTensorTransformDescriptor(transform_desc: NewHandle<DnnTransform>);
+    0x5a0b posted cudnnDeriveBNTensorDescriptor(derived_bn_desc: Handle<DnnTensor>, x_desc: Handle<DnnTensor>, mode: In<u32>);
+    0x5a0c posted cudnnDeriveNormTensorDescriptor(derived_norm_scale_bias_desc: Handle<DnnTensor>, derived_norm_mean_var_desc: Handle<DnnTensor>, x_desc: Handle<DnnTensor>, mode: In<u32>, group_cnt: In<i32>);
+    0x5a0d posted cudnnDestroyActivationDescriptor(activation_desc: Gone<DnnActivation>);
+    0x5a0e posted cudnnDestroyConvolutionDescriptor(conv_desc: Gone<DnnConvolution>);
+    0x5a0f posted cudnnDestroyDropoutDescriptor(dropout_desc: Gone<DnnDropout>);
+    0x5a10 posted cudnnDestroyFilterDescriptor(filter_desc: Gone<DnnFilter>);
+    0x5a11 posted cudnnDestroyLRNDescriptor(lrn_desc: Gone<DnnLrn>);
+    0x5a12 posted cudnnDestroyOpTensorDescriptor(op_tensor_desc: Gone<DnnOpTensor>);
+    0x5a13 posted cudnnDestroyPoolingDescriptor(pooling_desc: Gone<DnnPooling>);
+    0x5a14 posted cudnnDestroyReduceTensorDescriptor(reduce_tensor_desc: Gone<DnnReduce>);
+    0x5a15 posted cudnnDestroySpatialTransformerDescriptor(st_desc: Gone<DnnSpatial>);
+    0x5a16 posted cudnnDestroyTensorDescriptor(tensor_desc: Gone<DnnTensor>);
+    0x5a17 posted cudnnDestroyTensorTransformDescriptor(transform_desc: Gone<DnnTransform>);
+    0x5a18 reply  cudnnGetActivationDescriptor(activation_desc: Handle<DnnActivation>, mode: OutOpt<u32>, relu_nan_opt: OutOpt<u32>, coef: OutOpt<f64>);
+    0x5a19 reply  cudnnGetActivationDescriptorSwishBeta(activation_desc: Handle<DnnActivation>, swish_beta: OutOpt<f64>);
+    0x5a1a reply  cudnnGetConvolution2dDescriptor(conv_desc: Handle<DnnConvolution>, pad_h: OutOpt<i32>, pad_w: OutOpt<i32>, u: OutOpt<i32>, v: OutOpt<i32>, dilation_h: OutOpt<i32>, dilation_w: OutOpt<i32>, mode: OutOpt<u32>, compute_type: OutOpt<u32>);
+    0x5a1b reply  cudnnGetConvolutionGroupCount(conv_desc: Handle<DnnConvolution>, group_count: OutOpt<i32>);
+    0x5a1c reply  cudnnGetConvolutionMathType(conv_desc: Handle<DnnConvolution>, math_type: OutOpt<u32>);
+    0x5a1d reply  cudnnGetConvolutionNdDescriptor(conv_desc: Handle<DnnConvolution>, array_length_requested: Count, array_length: OutOpt<i32>, pad_a: OutArray<i32>, stride_a: OutArray<i32>, dilation_a: OutArray<i32>, mode: OutOpt<u32>, compute_type: OutOpt<u32>);
+    0x5a1e reply  cudnnGetConvolutionReorderType(conv_desc: Handle<DnnConvolution>, reorder_type: OutOpt<u32>);
+    0x5a1f absent cudnnGetDropoutDescriptor(dropout_desc: Handle<DnnDropout>, handle: Handle<Dnn>, dropout: OutOpt<f32>, states: OutPtr, seed: OutOpt<u64>);
+    0x5a20 reply  cudnnGetFilter4dDescriptor(filter_desc: Handle<DnnFilter>, data_type: OutOpt<u32>, format: OutOpt<u32>, k: OutOpt<i32>, c: OutOpt<i32>, h: OutOpt<i32>, w: OutOpt<i32>);
+    0x5a21 reply  cudnnGetFilterNdDescriptor(filter_desc: Handle<DnnFilter>, nb_dims_requested: Count, data_type: OutOpt<u32>, format: OutOpt<u32>, nb_dims: OutOpt<i32>, filter_dim_a: OutArray<i32>);
+    0x5a22 reply  cudnnGetFoldedConvBackwardDataDescriptors(handle: Handle<Dnn>, filter_desc: Handle<DnnFilter>, diff_desc: Handle<DnnTensor>, conv_desc: Handle<DnnConvolution>, grad_desc: Handle<DnnTensor>, transform_format: In<u32>, folded_filter_desc: Handle<DnnFilter>, padded_diff_desc: Handle<DnnTensor>, folded_conv_desc: Handle<DnnConvolution>, folded_grad_desc: Handle<DnnTensor>, filter_fold_trans_desc: Handle<DnnTransform>, diff_pad_trans_desc: Handle<DnnTransform>, grad_fold_trans_desc: Handle<DnnTransform>, grad_unfold_trans_desc: Handle<DnnTransform>);
+    0x5a23 reply  cudnnGetLRNDescriptor(norm_desc: Handle<DnnLrn>, lrn_n: OutOpt<u32>, lrn_alpha: OutOpt<f64>, lrn_beta: OutOpt<f64>, lrn_k: OutOpt<f64>);
+    0x5a24 reply  cudnnGetOpTensorDescriptor(op_tensor_desc: Handle<DnnOpTensor>, op_tensor_op: OutOpt<u32>, op_tensor_comp_type: OutOpt<u32>, op_tensor_nan_opt: OutOpt<u32>);
+    0x5a25 reply  cudnnGetPooling2dDescriptor(pooling_desc: Handle<DnnPooling>, mode: OutOpt<u32>, maxpooling_nan_opt: OutOpt<u32>, window_height: OutOpt<i32>, window_width: OutOpt<i32>, vertical_padding: OutOpt<i32>, horizontal_padding: OutOpt<i32>, vertical_stride: OutOpt<i32>, horizontal_stride: OutOpt<i32>);
+    0x5a26 reply  cudnnGetPoolingNdDescriptor(pooling_desc: Handle<DnnPooling>, nb_dims_requested: Count, mode: OutOpt<u32>, maxpooling_nan_opt: OutOpt<u32>, nb_dims: OutOpt<i32>, window_dim_a: OutArray<i32>, padding_a: OutArray<i32>, stride_a: OutArray<i32>);
+    0x5a27 reply  cudnnGetReduceTensorDescriptor(reduce_tensor_desc: Handle<DnnReduce>, reduce_tensor_op: OutOpt<u32>, reduce_tensor_comp_type: OutOpt<u32>, reduce_tensor_nan_opt: OutOpt<u32>, reduce_tensor_indices: OutOpt<u32>, reduce_tensor_indices_type: OutOpt<u32>);
+    0x5a28 reply  cudnnGetTensor4dDescriptor(tensor_desc: Handle<DnnTensor>, data_type: OutOpt<u32>, n: OutOpt<i32>, c: OutOpt<i32>, h: OutOpt<i32>, w: OutOpt<i32>, n_stride: OutOpt<i32>, c_stride: OutOpt<i32>, h_stride: OutOpt<i32>, w_stride: OutOpt<i32>);
+    0x5a29 reply  cudnnGetTensorNdDescriptor(tensor_desc: Handle<DnnTensor>, nb_dims_requested: Count, data_type: OutOpt<u32>, nb_dims: OutOpt<i32>, dim_a: OutArray<i32>, stride_a: OutArray<i32>);
+    0x5a2a reply  cudnnGetTensorTransformDescriptor(transform_desc: Handle<DnnTransform>, nb_dims_requested: In<u32>, dest_format: OutOpt<u32>, pad_before_a: OutArray<i32>, pad_after_a: OutArray<i32>, fold_a: OutArray<u32>, direction: OutOpt<u32>);
+    0x5a2b posted cudnnRestoreDropoutDescriptor(dropout_desc: Handle<DnnDropout>, handle: Handle<Dnn>, dropout: In<f32>, states: Dev, state_size_in_bytes: In<usize>, seed: In<u64>);
+    0x5a2c posted cudnnSetActivationDescriptor(activation_desc: Handle<DnnActivation>, mode: In<u32>, relu_nan_opt: In<u32>, coef: In<f64>);
+    0x5a2d posted cudnnSetActivationDescriptorSwishBeta(activation_desc: Handle<DnnActivation>, swish_beta: In<f64>);
+    0x5a2e posted cudnnSetConvolution2dDescriptor(conv_desc: Handle<DnnConvolution>, pad_h: In<i32>, pad_w: In<i32>, u: In<i32>, v: In<i32>, dilation_h: In<i32>, dilation_w: In<i32>, mode: In<u32>, compute_type: In<u32>);
+    0x5a2f posted cudnnSetConvolutionGroupCount(conv_desc: Handle<DnnConvolution>, group_count: In<i32>);
+    0x5a30 posted cudnnSetConvolutionMathType(conv_desc: Handle<DnnConvolution>, math_type: In<u32>);
+    0x5a31 posted cudnnSetConvolutionNdDescriptor(conv_desc: Handle<DnnConvolution>, array_length: Count, pad_a: InArray<i32>, filter_stride_a: InArray<i32>, dilation_a: InArray<i32>, mode: In<u32>, compute_type: In<u32>);
+    0x5a32 posted cudnnSetConvolutionReorderType(conv_desc: Handle<DnnConvolution>, reorder_type: In<u32>);
+    0x5a33 posted cudnnSetDropoutDescriptor(dropout_desc: Handle<DnnDropout>, handle: Handle<Dnn>, dropout: In<f32>, states: Dev, state_size_in_bytes: In<usize>, seed: In<u64>);
+    0x5a34 posted cudnnSetFilter4dDescriptor(filter_desc: Handle<DnnFilter>, data_type: DnnType, format: In<u32>, k: In<i32>, c: In<i32>, h: In<i32>, w: In<i32>);
+    0x5a35 posted cudnnSetFilterNdDescriptor(filter_desc: Handle<DnnFilter>, data_type: DnnType, format: In<u32>, nb_dims: Count, filter_dim_a: InArray<i32>);
+    0x5a36 posted cudnnSetLRNDescriptor(norm_desc: Handle<DnnLrn>, lrn_n: In<u32>, lrn_alpha: In<f64>, lrn_beta: In<f64>, lrn_k: In<f64>);
+    0x5a37 posted cudnnSetOpTensorDescriptor(op_tensor_desc: Handle<DnnOpTensor>, op_tensor_op: In<u32>, op_tensor_comp_type: In<u32>, op_tensor_nan_opt: In<u32>);
+    0x5a38 posted cudnnSetPooling2dDescriptor(pooling_desc: Handle<DnnPooling>, mode: In<u32>, maxpooling_nan_opt: In<u32>, window_height: In<i32>, window_width: In<i32>, vertical_padding: In<i32>, horizontal_padding: In<i32>, vertical_stride: In<i32>, horizontal_stride: In<i32>);
+    0x5a39 posted cudnnSetPoolingNdDescriptor(pooling_desc: Handle<DnnPooling>, mode: In<u32>, maxpooling_nan_opt: In<u32>, nb_dims: Count, window_dim_a: InArray<i32>, padding_a: InArray<i32>, stride_a: InArray<i32>);
+    0x5a3a posted cudnnSetReduceTensorDescriptor(reduce_tensor_desc: Handle<DnnReduce>, reduce_tensor_op: In<u32>, reduce_tensor_comp_type: In<u32>, reduce_tensor_nan_opt: In<u32>, reduce_tensor_indices: In<u32>, reduce_tensor_indices_type: In<u32>);
+    0x5a3b posted cudnnSetSpatialTransformerNdDescriptor(st_desc: Handle<DnnSpatial>, sampler_type: In<u32>, data_type: In<u32>, nb_dims: Count, dim_a: InArray<i32>);
+    0x5a3c posted cudnnSetTensor4dDescriptor(tensor_desc: Handle<DnnTensor>, format: In<u32>, data_type: DnnType, n: In<i32>, c: In<i32>, h: In<i32>, w: In<i32>);
+    0x5a3d posted cudnnSetTensor4dDescriptorEx(tensor_desc: Handle<DnnTensor>, data_type: DnnType, n: In<i32>, c: In<i32>, h: In<i32>, w: In<i32>, n_stride: In<i32>, c_stride: In<i32>, h_stride: In<i32>, w_stride: In<i32>);
+    0x5a3e posted cudnnSetTensorNdDescriptor(tensor_desc: Handle<DnnTensor>, data_type: DnnType, nb_dims: Count, dim_a: InArray<i32>, stride_a: InArray<i32>);
+    0x5a3f posted cudnnSetTensorNdDescriptorEx(tensor_desc: Handle<DnnTensor>, format: In<u32>, data_type: DnnType, nb_dims: Count, dim_a: InArray<i32>);
+    0x5a40 posted cudnnSetTensorTransformDescriptor(transform_desc: Handle<DnnTransform>, nb_dims: In<u32>, dest_format: In<u32>, pad_before_a: InArray<i32>, pad_after_a: InArray<i32>, fold_a: InArray<u32>, direction: In<u32>);
+}};}

@@ -12,6 +12,7 @@
 //! | [`storage`] | values that libraries attach to a context, part of those tables |
 //! | [`integrity`] | the answer to cudart's start-up question, part of those tables |
 //! | [`runtime`] | how the driver tells NVIDIA's runtime from other callers |
+//! | [`own`] | what the software GPU's driver tells the libraries that belong to it |
 //! | [`stream`] | the two stream handles that are plain numbers |
 //!
 //! What NVIDIA's cudart 13 asks of a driver, measured: `docs/cudart-13.md`.
@@ -20,6 +21,7 @@ pub mod error;
 pub mod export_table;
 mod guard;
 pub mod integrity;
+pub mod own;
 pub mod proc_address;
 pub mod runtime;
 pub mod storage;

@@ -1,5 +1,6 @@
 //! `CUpointer_attribute`.
 
+use rgpu_driver_abi::own;
 use rgpu_softgpu_exec::memory::{Access, Allocation, DeviceMemory, HostRange};
 
 use super::place::is_device;
@@ -138,6 +139,7 @@ fn value(driver: &Driver, address: u64, known: Known, wanted: u32) -> Result<Val
         attribute::MAPPING_SIZE => Value::Long(size),
         attribute::MAPPING_BASE => Value::Long(base),
         attribute::BLOCK_ID => Value::Long(id),
+        own::POINTER_ATTRIBUTE_VIEW => Value::Long(view(driver, address, known)?),
         _ => return Err(Status::ERROR_INVALID_VALUE),
     })
 }
@@ -153,6 +155,18 @@ fn host_device(driver: &Driver, range: HostRange) -> u32 {
 fn view_of(driver: &Driver) -> &DeviceMemory {
     let gpu = crate::context::alive().and_then(|context| context.gpu());
     gpu.map_or(&driver.memory, |gpu| &gpu.memory)
+}
+
+/// Where the process finds the byte at `address`, if the current device may load and store there.
+fn view(driver: &Driver, address: u64, known: Known) -> Result<u64> {
+    let memory = view_of(driver);
+    match known {
+        Known::Host(_) => Ok(address),
+        Known::Device(_) if memory.access(address) == Some(Access::ReadWrite) => {
+            Ok(address.wrapping_add(memory.global_delta()))
+        }
+        _ => Err(Status::ERROR_INVALID_VALUE),
+    }
 }
 
 /// The handle of the context that an allocation belongs to; mappings belong to none.

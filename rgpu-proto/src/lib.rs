@@ -9,6 +9,7 @@
 //! | [`kinds`] | the closed set of parameter kinds and how each is marshalled |
 //! | [`opcode`] | operation numbers: the ids of the rows, and the protocol's own |
 //! | [`derived`] | client and worker halves of `posted` and `reply` rows |
+//! | [`library`] | the same for the rows of libraries: cuBLAS, cuBLASLt, cuDNN |
 //! | [`wire`] | little-endian encoding and bounded decoding |
 //! | [`frame`] | the fixed header |
 //! | [`hello`] | the handshake |
@@ -21,6 +22,7 @@ pub mod frame;
 pub mod handle;
 pub mod hello;
 pub mod kinds;
+pub mod library;
 pub mod limits;
 pub mod msg;
 pub mod opcode;

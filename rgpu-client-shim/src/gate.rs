@@ -24,12 +24,7 @@ static CONNECTION: OnceLock<Closer> = OnceLock::new();
 
 /// Runs the body of the entry point of the row at `index` of the rows.
 pub(crate) fn enter(index: usize, body: impl FnOnce() -> Result<(), Status>) -> u32 {
-    guard(|| {
-        match PHASE.load(Ordering::Relaxed) {
-            RUNNING => {}
-            ENDING => return Err(Status::ERROR_DEINITIALIZED),
-            _ => return Err(Status::ERROR_NOT_INITIALIZED),
-        }
+    pass(|| {
         if crate::config::get().stats.is_some() {
             STATS.call(index);
         }
@@ -42,6 +37,15 @@ pub(crate) fn enter(index: usize, body: impl FnOnce() -> Result<(), Status>) -> 
             ));
         }
         result
+    })
+}
+
+/// Runs `body` unless the process is ending or a child of the one that has the session.
+pub(crate) fn pass(body: impl FnOnce() -> Result<(), Status>) -> u32 {
+    guard(|| match PHASE.load(Ordering::Relaxed) {
+        RUNNING => body(),
+        ENDING => Err(Status::ERROR_DEINITIALIZED),
+        _ => Err(Status::ERROR_NOT_INITIALIZED),
     })
 }
 

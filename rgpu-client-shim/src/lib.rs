@@ -7,6 +7,7 @@
 //! | [`entry`] | the C functions, made from the rows of `rgpu-proto` |
 //! | `gate` | what every entry point does first and last: forked children, panics, counts |
 //! | `api` | one function per `local` and `custom` row |
+//! | `library_calls` | what the forwarding libraries beside this one call |
 //! | `shadow` | what the client knows and answers by itself |
 //! | `allocator` | device addresses: where an allocation lies, when one may be reused |
 //! | `copy` | what a copy or a fill means, before anything is sent |
@@ -23,6 +24,7 @@ pub mod entry;
 mod export;
 mod gate;
 mod jit_options;
+mod library_calls;
 mod log;
 mod names;
 mod session;

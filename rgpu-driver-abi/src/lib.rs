@@ -13,6 +13,7 @@
 //! | [`integrity`] | the answer to cudart's start-up question, part of those tables |
 //! | [`runtime`] | how the driver tells NVIDIA's runtime from other callers |
 //! | [`own`] | what the software GPU's driver tells the libraries that belong to it |
+//! | [`library_calls`] | how the client's libraries reach the session |
 //! | [`stream`] | the two stream handles that are plain numbers |
 //!
 //! What NVIDIA's cudart 13 asks of a driver, measured: `docs/cudart-13.md`.
@@ -21,6 +22,7 @@ pub mod error;
 pub mod export_table;
 mod guard;
 pub mod integrity;
+pub mod library_calls;
 pub mod own;
 pub mod proc_address;
 pub mod runtime;

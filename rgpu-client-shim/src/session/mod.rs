@@ -420,7 +420,7 @@ impl Session {
     }
 
     /// The answer to a call did not decode.
-    pub(crate) fn broken(&self, op: Opcode, error: &wire::DecodeError) -> Status {
+    pub(crate) fn broken(&self, op: Opcode, error: &impl std::fmt::Display) -> Status {
         self.lose(&format!("its answer to {op} makes no sense: {error}"));
         LOST
     }

@@ -37,6 +37,12 @@ pub const MATH_MODE: u8 = 1;
 pub const ATOMICS_MODE: u8 = 2;
 /// Which [`Setting`] is the `cudnnBackendDescriptorType_t`.
 pub const BACKEND_TYPE: u8 = 3;
+/// Which setting of a tensor or filter descriptor says whether it has doubles.
+pub const DNN_DOUBLES: u8 = 4;
+/// Which setting of a library's handle is its stream's id.
+pub const STREAM: u8 = 5;
+/// Settings that a handle may have.
+pub const SETTINGS: usize = 6;
 
 /// Plain data: any bytes are a value.
 pub trait Plain: Copy + 'static {}

@@ -2,7 +2,6 @@
 
 use std::ffi::c_void;
 
-use super::values::DNN_TYPE;
 use super::{Carried, Client, Created, Fault, Notes, Worker};
 use crate::handle::{DnnBackend, HandleKind, Id, Named};
 use crate::kinds::*;
@@ -32,7 +31,9 @@ impl Notes {
         }
         match kind {
             HandleKind::Blas => self.device_scalars |= setting(POINTER_MODE) != 0,
-            HandleKind::DnnTensor | HandleKind::DnnFilter => self.double |= setting(DNN_TYPE) != 0,
+            HandleKind::DnnTensor | HandleKind::DnnFilter => {
+                self.double |= setting(DNN_DOUBLES) != 0
+            }
             _ => {}
         }
     }
@@ -57,6 +58,13 @@ impl<K: Named> Carried for Handle<K> {
         client: &impl Client,
     ) -> Result<Id<K>, Fault> {
         id(value, client)
+    }
+
+    unsafe fn sent(_: *mut c_void, id: &Id<K>, notes: &Notes, client: &impl Client) {
+        // `cublasSetStream` and `cudnnSetStream` are the only calls of a library's handle that name a stream.
+        if let (HandleKind::Stream, Some((kind, handle))) = (K::KIND, notes.handle) {
+            client.set(kind, handle, STREAM, id.0);
+        }
     }
 
     unsafe fn deliver(_: *mut c_void, (): (), _: &Notes) {}

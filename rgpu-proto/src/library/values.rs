@@ -102,8 +102,6 @@ noted!(Count, |value, notes| {
 
 /// `CUDNN_DATA_DOUBLE` (cudnn_graph.h).
 const DNN_DOUBLE: u32 = 1;
-/// Which setting of a tensor or filter descriptor is its data type.
-pub(super) const DNN_TYPE: u8 = 16;
 
 impl Carried for DnnType {
     type Request = u32;
@@ -116,7 +114,7 @@ impl Carried for DnnType {
 
     unsafe fn sent(_: u32, request: &u32, notes: &Notes, client: &impl Client) {
         if let Some((kind, id)) = notes.handle {
-            client.set(kind, id, DNN_TYPE, u32::from(*request == DNN_DOUBLE));
+            client.set(kind, id, DNN_DOUBLES, u32::from(*request == DNN_DOUBLE));
         }
     }
 
@@ -133,7 +131,7 @@ impl Carried for DnnType {
         worker: &mut impl Worker,
     ) -> Result<(), Fault> {
         if let Some((kind, id)) = notes.handle {
-            worker.set(kind, id, DNN_TYPE, u32::from(*request == DNN_DOUBLE));
+            worker.set(kind, id, DNN_DOUBLES, u32::from(*request == DNN_DOUBLE));
         }
         Ok(())
     }

@@ -26,10 +26,20 @@ impl Handles {
     /// # Errors
     /// An id in use, or too many handles.
     pub(super) fn bind<K: Named>(&mut self, id: Id<K>, raw: *mut c_void) -> Result<(), Status> {
+        self.bind_kind(K::KIND, id.0, raw)
+    }
+
+    /// The same, by kind.
+    pub(super) fn bind_kind(
+        &mut self,
+        kind: HandleKind,
+        id: u32,
+        raw: *mut c_void,
+    ) -> Result<(), Status> {
         if self.map.len() >= MAX_HANDLES {
             return Err(Status::ERROR_OUT_OF_MEMORY);
         }
-        match self.map.entry((K::KIND, id.0)) {
+        match self.map.entry((kind, id)) {
             std::collections::hash_map::Entry::Occupied(_) => Err(Status::ERROR_INVALID_HANDLE),
             std::collections::hash_map::Entry::Vacant(slot) => {
                 slot.insert(Raw(raw));
@@ -49,6 +59,11 @@ impl Handles {
     /// The same, by typed id.
     pub(super) fn of<K: Named>(&self, id: Id<K>) -> Result<*mut c_void, Status> {
         self.get(K::KIND, id.0)
+    }
+
+    /// Forgets an id whose handle is gone.
+    pub(super) fn forget(&mut self, kind: HandleKind, id: u32) {
+        self.map.remove(&(kind, id));
     }
 
     /// Forgets an id and returns its driver handle.

@@ -13,6 +13,7 @@ mod handlers;
 mod handles;
 mod host_func;
 mod jit_log;
+mod libraries;
 mod output;
 mod session;
 mod snapshot;
@@ -69,7 +70,13 @@ pub fn run(options: &Options, log: impl FnOnce(std::fs::File)) -> anyhow::Result
         Err(error) => return Err(error).context("cannot receive an assignment"),
     };
     let connection = rgpu_transport::from_fd(socket)?;
-    session::serve(driver, &warm, store, &assign, connection, pipes, supervisor)
+    let libraries = libraries::Libraries::new(&options.driver);
+    let parts = session::Parts {
+        driver,
+        libraries,
+        store,
+    };
+    session::serve(parts, &warm, &assign, connection, pipes, supervisor)
 }
 
 fn load(path: &Path) -> anyhow::Result<Driver> {

@@ -27,6 +27,7 @@ use super::event::Event;
 use super::handlers::Link;
 use super::handles::Handles;
 use super::host_func::HostFuncs;
+use super::libraries::Libraries;
 use super::output::Output;
 use super::snapshot::{Raw, Warm};
 use super::staging::Pool;
@@ -53,6 +54,7 @@ const CHUNKS_OUT: usize = 256;
 /// A session's state.
 pub(super) struct Session {
     pub(super) driver: Arc<Driver>,
+    pub(super) libraries: Libraries,
     pub(super) device: i32,
     pub(super) contexts: Contexts,
     pub(super) handles: Handles,
@@ -128,23 +130,29 @@ pub(super) type Handled = Result<Answer, Failed>;
 /// Nothing to answer with.
 pub(super) const DONE: Answer = Answer::Done(Vec::new());
 
+/// What a worker has loaded and opened before it has a client.
+pub(super) struct Parts {
+    pub(super) driver: Arc<Driver>,
+    pub(super) libraries: Libraries,
+    pub(super) store: Store,
+}
+
 /// Greets the client and serves it to its end.
 pub(super) fn serve(
-    driver: Arc<Driver>,
+    parts: Parts,
     warm: &Warm,
-    store: Store,
     assign: &Assign,
     mut connection: Connection,
     pipes: [std::fs::File; 2],
     supervisor: OwnedFd,
 ) -> anyhow::Result<()> {
-    let window = Window::reserve(Arc::clone(&driver), warm.device, assign.lease)?;
+    let window = Window::reserve(Arc::clone(&parts.driver), warm.device, assign.lease)?;
     let hello = server_hello(warm, assign, &window);
     connection.send(&[IoSlice::new(&hello::to_bytes(HelloKind::Server, &hello))])?;
     let (sender, receiver, closer) = connection.split();
     let writer = Arc::new(Writer::new(sender));
     let output = Output::start(pipes, &writer)?;
-    let session = Session::new(driver, warm, store, window, writer, output, supervisor);
+    let session = Session::new(parts, warm, window, writer, output, supervisor);
     session.run(WireIn::new(receiver), &closer);
     Ok(())
 }
@@ -169,14 +177,18 @@ fn server_hello(warm: &Warm, assign: &Assign, window: &Window) -> ServerHello {
 
 impl Session {
     fn new(
-        driver: Arc<Driver>,
+        parts: Parts,
         warm: &Warm,
-        store: Store,
         window: Window,
         writer: Arc<Writer>,
         output: Arc<Output>,
         supervisor: OwnedFd,
     ) -> Self {
+        let Parts {
+            driver,
+            libraries,
+            store,
+        } = parts;
         let (deliveries, tasks) = (Arc::<Deliveries>::default(), Tasks::default());
         let host_funcs = HostFuncs::new(
             Arc::clone(&writer),
@@ -197,6 +209,7 @@ impl Session {
             contexts: Contexts::new(Arc::clone(&driver), warm.primary),
             device: warm.device,
             driver,
+            libraries,
             handles: Handles::default(),
             window,
             store,
@@ -346,7 +359,7 @@ impl Session {
     }
 
     /// Rows name `CU_STREAM_PER_THREAD` as any other stream; make sure that it exists.
-    fn resolve_per_thread(&mut self, body: &[u8]) -> Result<(), Status> {
+    pub(super) fn resolve_per_thread(&mut self, body: &[u8]) -> Result<(), Status> {
         if body.chunks_exact(4).any(|word| word == [2, 0, 0, 0]) {
             self.per_thread = Some(self.contexts.per_thread(self.frame.lane)?);
         }

@@ -9,6 +9,7 @@ mod stream;
 
 pub(super) use link::Link;
 use rgpu_proto::opcode::Opcode;
+use rgpu_proto::spec;
 
 use super::session::{DONE, Handled, Session};
 use super::wire_in::End;
@@ -57,6 +58,8 @@ impl Session {
         const PHYSICAL_MAP: u16 = op!("cuMemMap");
         const PHYSICAL_UNMAP: u16 = op!("cuMemUnmap");
         const SET_ACCESS: u16 = op!("cuMemSetAccess");
+
+        const LIBRARIES: u16 = spec::cublas::ROWS[0].id;
 
         match self.frame.op {
             Opcode::PING => Ok(DONE),
@@ -107,6 +110,7 @@ impl Session {
             Opcode(PHYSICAL_MAP) => self.physical_map(&self.decode(body)?),
             Opcode(PHYSICAL_UNMAP) => self.physical_unmap(&self.decode(body)?),
             Opcode(SET_ACCESS) => self.set_access(&self.decode(body)?),
+            Opcode(LIBRARIES..Opcode::PROTOCOL) => self.library_call(body),
             _ => self.derived(body),
         }
     }

@@ -1,0 +1,37 @@
+//! The C functions.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use rgpu_client_libs::entries;
+use rgpu_proto::handle::*;
+use rgpu_proto::kinds::*;
+
+use crate::{api, status, text};
+
+rgpu_proto::cublas_rows!(entries);
+
+/// See NVIDIA's cuBLAS reference: the name of a status.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasGetStatusName(status: u32) -> *const c_char {
+    text::name(status).as_ptr()
+}
+
+/// See NVIDIA's cuBLAS reference: what a status means.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasGetStatusString(status: u32) -> *const c_char {
+    text::meaning(status).as_ptr()
+}
+
+/// See NVIDIA's cuBLAS reference: the CUDA runtime that the library was built with.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasGetCudartVersion() -> usize {
+    api::CUDART_VERSION
+}
+
+/// See NVIDIA's cuBLAS reference: reports the parameter of a function that was wrong.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cublasXerbla(name: *const c_char, info: c_int) {
+    // SAFETY: the application passes text that ends.
+    let name = unsafe { api::lossy(name.cast::<c_void>()) };
+    eprintln!("On entry to {name} parameter number {info} had an illegal value");
+}

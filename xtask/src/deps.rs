@@ -42,6 +42,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rgpu-ptx",
         ],
     ),
+    ("rgpu-client-libs", &["rgpu-proto", "rgpu-driver-abi"]),
+    ("rgpu-cublas-shim", &["rgpu-proto", "rgpu-client-libs"]),
+    ("rgpu-cublaslt-shim", &["rgpu-proto", "rgpu-client-libs"]),
+    ("rgpu-cudnn-shim", &["rgpu-proto", "rgpu-client-libs"]),
     ("rgpu-nvml-shim", &["rgpu-proto", "rgpu-transport"]),
     ("rgpu-server", &["rgpu-proto", "rgpu-transport"]),
     (

@@ -138,7 +138,8 @@ fn copy(
             copy.dstHost = to.address;
         }
     }
-    session::get()?.copy_2d((&raw const copy).cast(), stream)
+    // SAFETY: a live structure; the application vouches for the memory.
+    unsafe { session::get()?.copy_2d((&raw const copy).cast(), stream) }
 }
 
 fn size(value: i64) -> Result<usize> {

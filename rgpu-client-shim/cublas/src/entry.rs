@@ -2,24 +2,25 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use rgpu_client_libs::cublas::{self, status};
 use rgpu_client_libs::entries;
 use rgpu_proto::handle::*;
 use rgpu_proto::kinds::*;
 
-use crate::{api, status, text};
+use crate::api;
 
 rgpu_proto::cublas_rows!(entries);
 
 /// See NVIDIA's cuBLAS reference: the name of a status.
 #[unsafe(no_mangle)]
 pub extern "C" fn cublasGetStatusName(status: u32) -> *const c_char {
-    text::name(status).as_ptr()
+    cublas::name(status).as_ptr()
 }
 
 /// See NVIDIA's cuBLAS reference: what a status means.
 #[unsafe(no_mangle)]
 pub extern "C" fn cublasGetStatusString(status: u32) -> *const c_char {
-    text::meaning(status).as_ptr()
+    cublas::meaning(status).as_ptr()
 }
 
 /// See NVIDIA's cuBLAS reference: the CUDA runtime that the library was built with.

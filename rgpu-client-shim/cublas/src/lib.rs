@@ -10,23 +10,3 @@
 
 mod api;
 pub mod entry;
-mod text;
-
-use rgpu_proto::library::Fault;
-
-/// The `cublasStatus_t` of a fault (cuBLAS, "cublasStatus_t").
-fn status(fault: Fault) -> u32 {
-    match fault {
-        Fault::Library(code) => code,
-        // CUBLAS_STATUS_NOT_INITIALIZED, as the real library answers a handle that is none.
-        Fault::Handle => 1,
-        // CUBLAS_STATUS_ALLOC_FAILED
-        Fault::Memory => 3,
-        // CUBLAS_STATUS_INVALID_VALUE
-        Fault::Value => 7,
-        // CUBLAS_STATUS_EXECUTION_FAILED
-        Fault::Driver(_) => 13,
-        // CUBLAS_STATUS_NOT_SUPPORTED
-        Fault::Missing => 15,
-    }
-}

@@ -6,8 +6,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`session`] | the session, and the handles of this library that are alive |
-//! | [`entries`] | the C functions, made from the rows |
+//! | [`cublas`] | the statuses of cuBLAS and cuBLASLt |
+//! | `entries` | the C functions, made from the rows |
 
+pub mod cublas;
 mod entries;
 mod objects;
 pub mod session;

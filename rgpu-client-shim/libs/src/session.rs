@@ -78,9 +78,16 @@ impl Session {
     ///
     /// # Errors
     /// As `cuMemcpy2D` fails.
-    pub fn copy_2d(&self, copy: *const c_void, stream: Option<*mut c_void>) -> Result<(), Fault> {
+    ///
+    /// # Safety
+    /// `copy` points to that structure, and what it names is as `cuMemcpy2D` requires.
+    pub unsafe fn copy_2d(
+        &self,
+        copy: *const c_void,
+        stream: Option<*mut c_void>,
+    ) -> Result<(), Fault> {
         let (in_stream, stream) = (stream.is_some(), stream.unwrap_or(std::ptr::null_mut()));
-        // SAFETY: the caller passes a live structure.
+        // SAFETY: the caller's promise.
         driver(unsafe { (self.calls.copy_2d)(copy, in_stream, stream) })
     }
 
@@ -100,6 +107,10 @@ impl Client for &'static Session {
         }
     }
 
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "a handle, which is looked up and never followed"
+    )]
     fn stream(&self, stream: *mut c_void) -> Result<u32, Fault> {
         let mut id = 0;
         // SAFETY: `id` is live.

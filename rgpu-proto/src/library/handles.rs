@@ -81,7 +81,7 @@ impl<K: Named> Carried for Handle<K> {
         _: &Notes,
         worker: &impl Worker,
     ) -> Result<*mut c_void, Fault> {
-        worker.handle(K::KIND, id.0)
+        worker.raw(K::KIND, id.0)
     }
 
     fn reply(_: &Id<K>, (): &(), _: &Notes) {}
@@ -112,7 +112,7 @@ impl<K: Named> Carried for Gone<K> {
         _: &Notes,
         worker: &impl Worker,
     ) -> Result<*mut c_void, Fault> {
-        worker.handle(K::KIND, id.0)
+        worker.raw(K::KIND, id.0)
     }
 
     fn settled(id: &Id<K>, (): &(), _: &Notes, worker: &mut impl Worker) -> Result<(), Fault> {
@@ -218,7 +218,7 @@ impl Carried for Finished {
         _: &Notes,
         worker: &impl Worker,
     ) -> Result<*mut c_void, Fault> {
-        worker.handle(HandleKind::DnnBackend, id.0)
+        worker.raw(HandleKind::DnnBackend, id.0)
     }
 
     fn reply(_: &Id<DnnBackend>, (): &(), _: &Notes) {}

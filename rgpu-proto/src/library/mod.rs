@@ -106,7 +106,7 @@ pub trait Client {
 /// What the worker half needs of its session.
 pub trait Worker {
     /// The library's (or for streams the driver's) handle of a client's id.
-    fn handle(&self, kind: HandleKind, id: u32) -> Result<*mut c_void, Fault>;
+    fn raw(&self, kind: HandleKind, id: u32) -> Result<*mut c_void, Fault>;
     /// Puts a handle behind an id that the client has just invented.
     fn bind(&mut self, kind: HandleKind, id: u32, raw: *mut c_void) -> Result<(), Fault>;
     /// Forgets an id.

@@ -1,6 +1,7 @@
 //! Bodies of `custom` rows and of the protocol's own operations, one file per family.
 
 pub mod launch;
+pub mod library;
 pub mod link;
 pub mod memory;
 pub mod module;

@@ -27,6 +27,9 @@ const LIBRARIES: [(&[Row], &str); 3] = [
     (&spec::cudnn::ROWS, "libcudnn.so.9"),
 ];
 
+const BACKEND_SET: Opcode = Opcode::of("cudnnBackendSetAttribute");
+const BACKEND_GET: Opcode = Opcode::of("cudnnBackendGetAttribute");
+
 /// Which of [`LIBRARIES`] a row belongs to.
 fn library_of(id: u16) -> Option<usize> {
     LIBRARIES.iter().position(|(rows, _)| {
@@ -63,7 +66,7 @@ unsafe impl Send for Function {}
 impl Libraries {
     pub(super) fn new(driver: &Path) -> Self {
         Self {
-            folder: driver.parent().unwrap_or(Path::new("")).to_owned(),
+            folder: driver.parent().map(Path::to_owned).unwrap_or_default(),
             loaded: [const { None }; LIBRARIES.len()],
             failed: [None; LIBRARIES.len()],
             settings: HashMap::new(),
@@ -140,6 +143,11 @@ impl Session {
 
     fn library_outcome(&mut self, body: &[u8]) -> Result<Outcome, super::session::Failed> {
         let op = self.frame.op;
+        match op {
+            BACKEND_SET => return Ok(self.backend_set(&self.decode(body)?)),
+            BACKEND_GET => return Ok(self.backend_get(&self.decode(body)?)),
+            _ => {}
+        }
         let Some(handler) = self.libraries.handlers.get(&op.0).copied() else {
             return Err(End::NotForServers(op).into());
         };
@@ -158,7 +166,7 @@ fn takes_stream(op: Opcode) -> bool {
 }
 
 impl Worker for Session {
-    fn handle(&self, kind: HandleKind, id: u32) -> Result<*mut c_void, Fault> {
+    fn raw(&self, kind: HandleKind, id: u32) -> Result<*mut c_void, Fault> {
         self.driver_handle(kind, id).map_err(|_| Fault::Handle)
     }
 

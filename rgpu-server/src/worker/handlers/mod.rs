@@ -1,5 +1,6 @@
 //! What each operation does, one file per family.
 
+mod backend;
 mod context;
 mod launch;
 mod link;

@@ -1,6 +1,8 @@
-//! Names and meanings of `cublasStatus_t` (cuBLAS, "cublasStatus_t").
+//! `cublasStatus_t`, which cuBLAS and cuBLASLt share (cuBLAS, "cublasStatus_t").
 
 use std::ffi::CStr;
+
+use rgpu_proto::library::Fault;
 
 const STATUSES: [(u32, &CStr, &CStr); 11] = [
     (0, c"CUBLAS_STATUS_SUCCESS", c"success"),
@@ -52,6 +54,23 @@ const STATUSES: [(u32, &CStr, &CStr); 11] = [
     (u32::MAX, c"cublasStatus_t unknown", c"unknown status"),
 ];
 
+/// The status of a fault.
+pub fn status(fault: Fault) -> u32 {
+    match fault {
+        Fault::Library(code) => code,
+        // CUBLAS_STATUS_NOT_INITIALIZED, as the real library answers a handle that is none.
+        Fault::Handle => 1,
+        // CUBLAS_STATUS_ALLOC_FAILED
+        Fault::Memory => 3,
+        // CUBLAS_STATUS_INVALID_VALUE
+        Fault::Value => 7,
+        // CUBLAS_STATUS_EXECUTION_FAILED
+        Fault::Driver(_) => 13,
+        // CUBLAS_STATUS_NOT_SUPPORTED
+        Fault::Missing => 15,
+    }
+}
+
 fn row(status: u32) -> &'static (u32, &'static CStr, &'static CStr) {
     STATUSES
         .iter()
@@ -60,12 +79,12 @@ fn row(status: u32) -> &'static (u32, &'static CStr, &'static CStr) {
 }
 
 /// The name of a status.
-pub(crate) fn name(status: u32) -> &'static CStr {
+pub fn name(status: u32) -> &'static CStr {
     row(status).1
 }
 
 /// What it means.
-pub(crate) fn meaning(status: u32) -> &'static CStr {
+pub fn meaning(status: u32) -> &'static CStr {
     row(status).2
 }
 

@@ -5,7 +5,7 @@ use std::ops::Neg;
 
 pub use half::{bf16, f16};
 pub use num_complex::{Complex32 as c32, Complex64 as c64};
-use num_traits::{Float, NumAssign, One, Zero};
+use num_traits::{Float, NumAssign, NumCast, One, ToPrimitive, Zero};
 
 /// A type that is computed with.
 pub trait Compute:
@@ -26,6 +26,14 @@ pub trait Compute:
     fn of_real(real: Self::Real) -> Self;
     /// The absolute value.
     fn modulus(self) -> Self::Real;
+    /// A number on the real axis, rounded.
+    fn of_f64(real: f64) -> Self {
+        Self::of_real(<Self::Real as NumCast>::from(real).unwrap_or_else(Self::Real::nan))
+    }
+    /// The absolute value, as a double.
+    fn modulus_f64(self) -> f64 {
+        self.modulus().to_f64().unwrap_or(f64::NAN)
+    }
     /// The sum of the absolute values of both parts, by which BLAS compares complex numbers.
     fn size(self) -> Self::Real {
         self.re().abs() + self.im().abs()

@@ -44,6 +44,16 @@ impl<T> Matrix<T> {
         Self::columns(pointer, ld).transposed()
     }
 
+    /// The same numbers, with elements of another type.
+    pub fn cast<U>(self) -> Matrix<U> {
+        Matrix {
+            pointer: self.pointer.cast(),
+            row: self.row,
+            column: self.column,
+            conjugate: self.conjugate,
+        }
+    }
+
     /// With rows and columns exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
@@ -176,23 +186,15 @@ pub unsafe fn gemm<S, A, B, C>(
         unsafe { product(shape, alpha, a, b, beta, c, threads) };
         return;
     }
-    let mut room = vec![S::zero(); m * n];
-    let sums = Matrix::columns(room.as_mut_ptr(), m);
-    // SAFETY: the promise of this function; `sums` has `m` rows and `n` columns.
+    // SAFETY: the promise of this function; the sums have `m` rows and `n` columns.
     unsafe {
-        if !beta.is_zero() {
-            for column in 0..n {
-                for row in 0..m {
-                    sums.store(row, column, c.load::<S>(row, column));
-                }
-            }
-        }
-        product(shape, alpha, a, b, beta, sums, threads);
-        for column in 0..n {
-            for row in 0..m {
-                c.store(row, column, sums.load::<S>(row, column));
-            }
-        }
+        let mut sums = match beta.is_zero() {
+            true => vec![S::zero(); m * n],
+            false => gather(c, m, n),
+        };
+        let room = Matrix::columns(sums.as_mut_ptr(), m);
+        product(shape, alpha, a, b, beta, room, threads);
+        scatter(&sums, m, c);
     }
 }
 
@@ -220,18 +222,7 @@ pub unsafe fn scale<S: Compute, C: Element<S>>(m: usize, n: usize, beta: S, c: M
 
 /// The same matrix, if its elements are of the type that is computed with.
 fn same<T: Copy + 'static, S: 'static>(matrix: Matrix<T>) -> Option<Matrix<S>> {
-    let Matrix {
-        pointer,
-        row,
-        column,
-        conjugate,
-    } = matrix;
-    (TypeId::of::<T>() == TypeId::of::<S>()).then_some(Matrix {
-        pointer: pointer.cast(),
-        row,
-        column,
-        conjugate,
-    })
+    (TypeId::of::<T>() == TypeId::of::<S>()).then(|| matrix.cast())
 }
 
 /// The matrix with elements of the type that is computed with: itself, or a copy in `room`.
@@ -247,20 +238,46 @@ unsafe fn as_computed<S: Compute, T: Element<S>>(
     if let Some(matrix) = same(matrix) {
         return matrix;
     }
-    room.reserve_exact(rows * columns);
     // Along memory, whichever way it lies.
-    let by_rows = matrix.column.unsigned_abs() < matrix.row.unsigned_abs();
-    let (lines, matrix) = match by_rows {
-        true => (rows, matrix.transposed()),
-        false => (columns, matrix),
-    };
-    let length = if by_rows { columns } else { rows };
-    for line in 0..lines {
+    if matrix.column.unsigned_abs() < matrix.row.unsigned_abs() {
         // SAFETY: the promise of this function.
-        room.extend((0..length).map(|at| unsafe { matrix.load(at, line) }));
+        *room = unsafe { gather(matrix.transposed(), columns, rows) };
+        Matrix::rows(room.as_mut_ptr(), columns)
+    } else {
+        // SAFETY: the promise of this function.
+        *room = unsafe { gather(matrix, rows, columns) };
+        Matrix::columns(room.as_mut_ptr(), rows)
     }
-    let copy = Matrix::columns(room.as_mut_ptr(), length);
-    if by_rows { copy.transposed() } else { copy }
+}
+
+/// The elements, column after column, as they are computed with.
+///
+/// # Safety
+/// They lie in memory that may be read.
+pub unsafe fn gather<S: Compute, T: Element<S>>(
+    matrix: Matrix<T>,
+    rows: usize,
+    columns: usize,
+) -> Vec<S> {
+    let mut values = Vec::with_capacity(rows * columns);
+    for column in 0..columns {
+        // SAFETY: the promise of this function.
+        values.extend((0..rows).map(|row| unsafe { matrix.load(row, column) }));
+    }
+    values
+}
+
+/// Stores the elements, which are given column after column.
+///
+/// # Safety
+/// They lie in memory that may be written.
+pub unsafe fn scatter<S: Compute, T: Element<S>>(values: &[S], rows: usize, matrix: Matrix<T>) {
+    for (column, values) in values.chunks_exact(rows.max(1)).enumerate() {
+        for (row, &value) in values.iter().enumerate() {
+            // SAFETY: the promise of this function.
+            unsafe { matrix.store(row, column, value) };
+        }
+    }
 }
 
 /// The product, of one type.

@@ -45,14 +45,18 @@ pub type Result<T = ()> = std::result::Result<T, Error>;
 type Handle = *mut c_void;
 type HostFunction = unsafe extern "C" fn(*mut c_void);
 
-/// The driver's functions that this module needs.
-struct Driver {
+/// The driver's functions that this crate needs.
+pub(crate) struct Driver {
     context_current: Symbol<unsafe extern "C" fn(*mut Handle) -> u32>,
+    init: Symbol<unsafe extern "C" fn(u32) -> u32>,
+    primary: Symbol<unsafe extern "C" fn(*mut Handle, i32) -> u32>,
     context_set: Symbol<unsafe extern "C" fn(Handle) -> u32>,
     launch_host: Symbol<unsafe extern "C" fn(Handle, HostFunction, *mut c_void) -> u32>,
     synchronise: Symbol<unsafe extern "C" fn(Handle) -> u32>,
     range: Symbol<unsafe extern "C" fn(*mut u64, *mut usize, u64) -> u32>,
     attribute: Symbol<unsafe extern "C" fn(*mut c_void, u32, u64) -> u32>,
+    pub(crate) copy: Symbol<unsafe extern "C" fn(*const c_void) -> u32>,
+    pub(crate) copy_later: Symbol<unsafe extern "C" fn(*const c_void, Handle) -> u32>,
     _library: Library,
 }
 
@@ -64,24 +68,28 @@ impl Driver {
         unsafe {
             Some(Self {
                 context_current: library.get(b"cuCtxGetCurrent\0").ok()?,
+                init: library.get(b"cuInit\0").ok()?,
+                primary: library.get(b"cuDevicePrimaryCtxRetain\0").ok()?,
                 context_set: library.get(b"cuCtxSetCurrent\0").ok()?,
                 launch_host: library.get(b"cuLaunchHostFunc\0").ok()?,
                 synchronise: library.get(b"cuStreamSynchronize\0").ok()?,
                 range: library.get(b"cuMemGetAddressRange_v2\0").ok()?,
                 attribute: library.get(b"cuPointerGetAttribute\0").ok()?,
+                copy: library.get(b"cuMemcpy2DUnaligned_v2\0").ok()?,
+                copy_later: library.get(b"cuMemcpy2DAsync_v2\0").ok()?,
                 _library: library,
             })
         }
     }
 }
 
-fn driver() -> Result<&'static Driver> {
+pub(crate) fn driver() -> Result<&'static Driver> {
     static DRIVER: OnceLock<Option<Driver>> = OnceLock::new();
     let driver = DRIVER.get_or_init(Driver::load).as_ref();
     driver.ok_or(Error::NoDriver)
 }
 
-fn check(code: u32) -> Result {
+pub(crate) fn check(code: u32) -> Result {
     match code {
         0 => Ok(()),
         code => Err(Error::Driver(code)),
@@ -108,6 +116,24 @@ impl Context {
             true => Err(Error::Driver(201)),
             false => Ok(Self(handle)),
         }
+    }
+
+    /// The calling thread's; where it has none, the primary context of the first device becomes it, as in NVIDIA's
+    /// runtime.
+    pub fn current_or_primary() -> Result<Self> {
+        match Self::current() {
+            Err(Error::Driver(_)) => {}
+            known => return known,
+        }
+        let driver = driver()?;
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: the pointer is to a local.
+        unsafe {
+            check((driver.init)(0))?;
+            check((driver.primary)(&raw mut handle, 0))?;
+            check((driver.context_set)(handle))?;
+        }
+        Ok(Self(handle))
     }
 }
 

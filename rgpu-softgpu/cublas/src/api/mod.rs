@@ -1,0 +1,34 @@
+//! What the functions do, by family; named as in C, with the C parameters.
+#![allow(
+    non_snake_case,
+    clippy::too_many_arguments,
+    reason = "names and arguments are those of the C API"
+)]
+
+mod copies;
+mod gemm;
+mod gemm_ex;
+mod helper;
+
+use std::ffi::c_void;
+
+pub(crate) use copies::*;
+pub(crate) use gemm::*;
+pub(crate) use gemm_ex::*;
+pub(crate) use helper::*;
+
+/// A `cublasHandle_t`.
+type Handle = *mut c_void;
+/// A pointer into device memory.
+type Dev = *mut c_void;
+
+/// Writes a result of the host.
+///
+/// # Safety
+/// `out` is null or may be written.
+unsafe fn put<T>(out: *mut T, value: T) -> crate::status::Result {
+    crate::status::require(!out.is_null())?;
+    // SAFETY: the caller's promise.
+    unsafe { out.write(value) };
+    Ok(())
+}

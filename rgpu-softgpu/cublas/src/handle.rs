@@ -1,0 +1,100 @@
+//! Handles and their settings, and a call on its way into the handle's stream.
+
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rgpu_softgpu_math::handles::{CUBLAS, Handles};
+use rgpu_softgpu_math::queue::{self, Context, Run, Scalar, Span, Stream};
+
+use crate::status::{Result, Status, require};
+
+/// What a handle remembers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) stream: Stream,
+    /// `cublasPointerMode_t`: 0 host, 1 device.
+    pub(crate) pointer_mode: u32,
+    /// `cublasMath_t`: how much precision may be lost; none is.
+    pub(crate) math_mode: u32,
+    /// `cublasAtomicsMode_t`: results are always the same.
+    pub(crate) atomics_mode: u32,
+    pub(crate) sm_count: i32,
+}
+
+static HANDLES: Handles<Mutex<Settings>> = Handles::new(CUBLAS);
+
+/// A new handle with the default settings.
+pub(crate) fn create() -> Result<*mut c_void> {
+    Context::current_or_primary()?;
+    Ok(HANDLES.add(Mutex::new(Settings {
+        stream: Stream(std::ptr::null_mut()),
+        pointer_mode: 0,
+        math_mode: 0,
+        atomics_mode: 0,
+        sm_count: 0,
+    })))
+}
+
+/// Forgets a handle. Its work has its own copies of what it needs.
+pub(crate) fn destroy(handle: *mut c_void) -> Result {
+    let settings = HANDLES.remove(handle).ok_or(Status::NOT_INITIALIZED)?;
+    // Documented: releasing the handle's resources waits for the device.
+    let stream = with(&settings, |settings| settings.stream);
+    let _ = stream.synchronise();
+    Ok(())
+}
+
+fn find(handle: *mut c_void) -> Result<Arc<Mutex<Settings>>> {
+    HANDLES.get(handle).ok_or(Status::NOT_INITIALIZED)
+}
+
+fn with<R>(settings: &Mutex<Settings>, body: impl FnOnce(&mut Settings) -> R) -> R {
+    body(&mut settings.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Reads or changes the settings of a handle.
+pub(crate) fn settings<R>(handle: *mut c_void, body: impl FnOnce(&mut Settings) -> R) -> Result<R> {
+    Ok(with(&*find(handle)?, body))
+}
+
+/// A call whose handle is valid, with the settings it was made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    name: &'static str,
+    stream: Stream,
+    on_device: bool,
+}
+
+impl Call {
+    /// `name` is for the log.
+    pub(crate) fn new(name: &'static str, handle: *mut c_void) -> Result<Self> {
+        let settings = settings(handle, |settings| *settings)?;
+        Context::current_or_primary()?;
+        Ok(Self {
+            name,
+            stream: settings.stream,
+            on_device: settings.pointer_mode == 1,
+        })
+    }
+
+    /// A scalar argument, in host or device memory as the pointer mode says.
+    ///
+    /// # Safety
+    /// In host memory it is valid. T is a type of which any bytes are a value.
+    pub(crate) unsafe fn scalar<T: Copy>(&self, pointer: *const T) -> Result<Scalar<T>> {
+        require(!pointer.is_null())?;
+        Ok(match self.on_device {
+            true => Scalar::Device(Span::new(pointer, 1)?),
+            // SAFETY: the caller's promise.
+            false => Scalar::Known(unsafe { pointer.read_unaligned() }),
+        })
+    }
+
+    /// Puts the work of the call into the stream.
+    pub(crate) fn enqueue(
+        self,
+        work: impl FnOnce(&Run) -> queue::Result + Send + 'static,
+    ) -> Result {
+        Ok(self.stream.enqueue(self.name, work)?)
+    }
+}

@@ -20,11 +20,12 @@ around the picture. The same view and seed give the same frames on every run. No
 examples:
   render.py heart.mp4                                     180 frames; the seed, 0, chooses the view too
   render.py --view long-axis --seed 7 --frames 60 x.avi   one movie of a given view
+  render.py --sheet views.png --seed 20                   no movie but a picture of two hearts in each view, seeds 20 and 21
   render.py --count 9 movies/                             nine movies, seeds 0 to 8, three of each view;
                                                           named VIEW-SEED-FRAMES.mp4
 
 The name's ending chooses the codec: .mp4 MPEG-4 part 2 (mp4v), .avi Motion JPEG. OpenCV's wheels write and read both; H.264
-they only read.
+they cannot write.
 """
 
 
@@ -37,6 +38,7 @@ def parse(arguments):
     parser.add_argument("--frames", type=int, default=180, metavar="N", help="default 180; the paper has 60 to 360")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0; of the first movie, with --count")
     parser.add_argument("--count", type=int, metavar="N", help="write N movies into a folder")
+    parser.add_argument("--sheet", action="store_true", help="write a picture of samples instead of a movie")
     parser.add_argument("--format", choices=[s[1:] for s in CODECS], default="mp4", help="of movies in a folder; default mp4")
     parser.add_argument("--fps", type=float, help="frames per second; default: 25, 30, 40 or 50, by the seed")
     given = parser.parse_args(arguments)
@@ -59,6 +61,11 @@ def main(arguments=None):
     given = parse(arguments)
     cv2.setNumThreads(1)  # the pictures are small: threads would cost more than they save
     try:
+        if given.sheet:
+            from picture import draw_samples
+
+            draw_samples(given.output, {v: [Study(v, seed) for seed in (given.seed, given.seed + 1)] for v in VIEWS})
+            return 0
         if given.count is None:
             render(given.output, given.view or VIEWS[given.seed % len(VIEWS)], given.seed, given.frames, given.fps)
             return 0

@@ -15,7 +15,8 @@ plt.rcParams.update({
     "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "text.color": INK,
     "axes.labelcolor": INK, "axes.edgecolor": GRID, "xtick.color": INK, "ytick.color": INK, "grid.color": GRID,
     "font.size": 11, "axes.spines.top": False, "axes.spines.right": False,
-    "figure.constrained_layout.h_pad": 0.16, "figure.constrained_layout.w_pad": 0.16, "axes.titlepad": 12, "legend.frameon": False,
+    "figure.constrained_layout.h_pad": 0.16, "figure.constrained_layout.w_pad": 0.16, "axes.titlepad": 12,
+    "legend.frameon": False,
 })
 
 

@@ -157,7 +157,9 @@ macro_rules! converted {
     )*};
 }
 
-converted!(i8 as f32, i8 as f64, u8 as f32, i32 as f64);
+converted!(
+    i8 as f32, i8 as f64, u8 as f32, u8 as f64, i32 as f32, i32 as f64, i64 as f32, i64 as f64
+);
 
 impl Element<f64> for f32 {
     fn load(self) -> f64 {
@@ -165,6 +167,15 @@ impl Element<f64> for f32 {
     }
     fn store(value: f64) -> Self {
         value as Self
+    }
+}
+
+impl Element<f32> for f64 {
+    fn load(self) -> f32 {
+        self as f32
+    }
+    fn store(value: f32) -> Self {
+        value.into()
     }
 }
 

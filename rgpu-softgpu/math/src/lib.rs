@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`nn`] | neural networks, on tensors of any strides |
 //! | [`queue`] | how a call becomes work in a stream, and how a pointer into device memory is checked |
 //! | [`cpu`] | the threads that do it |
 //! | [`copy`] | copies between host and device |
@@ -25,4 +26,5 @@ pub mod gemm;
 pub mod handles;
 pub mod kind;
 pub mod log;
+pub mod nn;
 pub mod queue;

@@ -1,0 +1,23 @@
+//! What the C functions do, under their names. Every function here has the contract of its C function: pointers are
+//! null, or valid for what the documentation says is read or written there.
+#![expect(
+    clippy::missing_safety_doc,
+    non_snake_case,
+    reason = "the contract is that of the C function of the same name"
+)]
+
+mod convolution;
+mod descriptor;
+mod helper;
+mod layer;
+mod norm;
+mod operation;
+
+pub(crate) use convolution::*;
+pub(crate) use descriptor::*;
+pub(crate) use helper::*;
+pub(crate) use layer::*;
+pub(crate) use norm::*;
+pub(crate) use operation::*;
+
+pub(crate) use crate::graph::api::*;

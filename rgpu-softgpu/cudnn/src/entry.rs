@@ -9,6 +9,7 @@
 //! ```
 #![expect(
     clippy::missing_safety_doc,
+    clippy::too_many_arguments,
     reason = "the contract is that of the C function of the same name"
 )]
 #![allow(non_snake_case, reason = "they are the names of the C API")]

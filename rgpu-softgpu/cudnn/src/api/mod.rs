@@ -1,7 +1,7 @@
 //! What the C functions do, under their names. Every function here has the contract of its C function: pointers are
 //! null, or valid for what the documentation says is read or written there.
 #![expect(
-    clippy::missing_safety_doc,
+    clippy::too_many_arguments,
     non_snake_case,
     reason = "the contract is that of the C function of the same name"
 )]

@@ -1,9 +1,5 @@
 //! The C functions on backend descriptors.
-#![expect(
-    clippy::missing_safety_doc,
-    non_snake_case,
-    reason = "they are the C functions of the same names"
-)]
+#![expect(non_snake_case, reason = "they are the C functions of the same names")]
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -260,5 +256,5 @@ pub(crate) unsafe fn cudnnBackendExecute(
         .into_iter()
         .map(|address| std::ptr::with_exposed_provenance(address as usize));
     // SAFETY: the caller keeps the contract of the C function: values that tensors hold are where it says.
-    unsafe { run::submit(context, &graph, ids.into_iter().zip(pointers).collect()) }
+    unsafe { run::submit(context, &graph, &ids.into_iter().zip(pointers).collect()) }
 }

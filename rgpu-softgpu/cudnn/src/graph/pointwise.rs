@@ -90,9 +90,7 @@ impl Function {
         let (lower, upper) = (T::of(self.lower), T::of(self.upper));
         if x > upper {
             upper
-        } else if x > lower {
-            x
-        } else if x.is_nan() {
+        } else if x > lower || x.is_nan() {
             x
         } else {
             lower + T::of(self.slope) * (x - lower)

@@ -24,7 +24,7 @@ use crate::types::at;
 pub(crate) unsafe fn submit(
     context: Context,
     graph: &Arc<Graph>,
-    pointers: HashMap<i64, *const c_void>,
+    pointers: &HashMap<i64, *const c_void>,
 ) -> Result {
     let mut tensors = HashMap::new();
     let mut values = HashMap::new();

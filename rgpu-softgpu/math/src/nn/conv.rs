@@ -95,11 +95,7 @@ impl Geometry {
     fn new(conv: &Convolution, x: &Layout, w: &Layout, y: &Layout) -> Result<Self> {
         let (x, w, y) = (Side::new(x)?, Side::new(w)?, Side::new(y)?);
         let geometry = Self {
-            groups: if w.channels == 0 {
-                0
-            } else {
-                x.channels / w.channels
-            },
+            groups: x.channels.checked_div(w.channels).unwrap_or(0),
             x,
             y,
             w,

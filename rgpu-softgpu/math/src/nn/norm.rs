@@ -81,8 +81,8 @@ fn apply<T: Real>(
         if adds {
             value += z;
         }
-        match after.relu && !(value > T::zero()) {
-            true => T::zero(),
+        match after.relu {
+            true => gate(value > T::zero(), value),
             false => value,
         }
     };

@@ -19,6 +19,7 @@ pub trait Tile: Real {
     /// # Safety
     /// Every `rows[i] + taps[k]` is an index of `a`; `b` has `taps.len() * COLUMNS` elements, and `c` has `count` rows
     /// of `COLUMNS` elements, `pitch` apart.
+    #[expect(clippy::too_many_arguments, reason = "the operands of a product")]
     unsafe fn tile(
         a: *const Self,
         rows: &[usize; ROWS],

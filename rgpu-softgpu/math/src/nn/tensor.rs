@@ -292,12 +292,12 @@ impl Tensor {
             && beta == 0.0
             && len > 0
             && !inputs.iter().any(|input| input.overlaps(self));
-        let memory = match own {
+        let memory = if own {
+            let pointer = self.pointer.cast();
             // SAFETY: that many elements of T are there, and no input of the operation is among them.
-            true => {
-                Memory::Own(unsafe { std::slice::from_raw_parts_mut(self.pointer.cast(), len) })
-            }
-            false => Memory::Other(vec![T::default(); len]),
+            Memory::Own(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
+        } else {
+            Memory::Other(vec![T::default(); len])
         };
         Output {
             tensor: self,

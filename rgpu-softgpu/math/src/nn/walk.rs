@@ -142,6 +142,10 @@ impl<const N: usize> Loops<N> {
 
 /// Calls `each(starts, count, steps)` for runs of elements that together are all elements of `dims`, each once; on all
 /// threads if there are many. The runs follow the first tensor's memory.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an array of references, made for the call"
+)]
 pub fn walk<const N: usize, S: AsRef<[usize]>>(
     dims: &[usize],
     strides: [S; N],

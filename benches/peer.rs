@@ -71,7 +71,7 @@ impl Peer {
     /// # Errors
     /// Nobody is there.
     pub fn connect(url: &Url) -> io::Result<Self> {
-        connect(url, Duration::from_secs(5)).map(Self)
+        connect(&url.clone().into(), Duration::from_secs(5)).map(Self)
     }
 
     /// Seconds of a 64-byte ping and its echo, mean of `count`.

@@ -1,9 +1,11 @@
 //! Moves bytes between two ends: tcp, unix socket, in-memory. Knows nothing of operations or of CUDA.
 //!
 //! A [`Connection`] comes from [`connect`], from a [`Listener`], from a file descriptor handed over by
-//! another process, or from [`memory::pair`]; it splits into a [`Sender`], a [`Receiver`] and a [`Closer`],
+//! another process, or from [`memory::pair`]; [`emulate`] puts a slower network before it. It splits into a [`Sender`], a [`Receiver`] and a [`Closer`],
 //! each of which may live on a thread of its own.
 
+mod emulator;
+mod link;
 pub mod memory;
 mod socket;
 mod url;
@@ -13,6 +15,8 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use emulator::emulate;
+pub use link::{Address, Link};
 pub use socket::{Listener, SocketFile, connect, from_fd};
 pub use url::{Url, UrlError};
 
@@ -26,6 +30,9 @@ pub trait SendBytes: Send {
 pub trait ReceiveBytes: Send {
     /// Fills `buffer`; the end of the stream before that is [`io::ErrorKind::UnexpectedEof`].
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Fills the beginning of `buffer` with what has come, at least a byte; 0 is the end of the stream.
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Waits until a byte can be received, or until `timeout`; `false` on timeout. The end of the stream
     /// counts as ready.

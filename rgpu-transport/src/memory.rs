@@ -77,25 +77,26 @@ impl ReceiveBytes for MemoryReceiver {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < buffer.len() {
-            let mut state = self.0.lock();
-            while !state.closed && state.bytes.is_empty() {
-                state = self.0.wait(state);
+            match self.receive_some(&mut buffer[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
             }
-            if state.bytes.is_empty() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let now = state.bytes.len().min(buffer.len() - filled);
-            for (slot, byte) in buffer[filled..filled + now]
-                .iter_mut()
-                .zip(state.bytes.drain(..now))
-            {
-                *slot = byte;
-            }
-            filled += now;
-            drop(state);
-            self.0.changed.notify_all();
         }
         Ok(())
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.0.lock();
+        while !state.closed && state.bytes.is_empty() {
+            state = self.0.wait(state);
+        }
+        let count = state.bytes.len().min(buffer.len());
+        for (slot, byte) in buffer.iter_mut().zip(state.bytes.drain(..count)) {
+            *slot = byte;
+        }
+        drop(state);
+        self.0.changed.notify_all();
+        Ok(count)
     }
 
     fn wait_ready(&mut self, timeout: Option<Duration>) -> io::Result<bool> {

@@ -9,13 +9,21 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Close, Connection, ReceiveBytes, SendBytes, Url};
+use crate::{Address, Close, Connection, ReceiveBytes, SendBytes, Url, emulate};
 
 /// Slices given to one `writev`; IOV_MAX is 1024 on Linux.
 const MAX_SLICES: usize = 64;
 
-/// Connects to `url`, or fails within `timeout`, name resolution included.
-pub fn connect(url: &Url, timeout: Duration) -> io::Result<Connection> {
+/// Connects to `address`, or fails within `timeout`, name resolution included.
+pub fn connect(address: &Address, timeout: Duration) -> io::Result<Connection> {
+    let connection = connect_directly(&address.url, timeout)?;
+    match address.link {
+        Some(link) => emulate(connection, link),
+        None => Ok(connection),
+    }
+}
+
+fn connect_directly(url: &Url, timeout: Duration) -> io::Result<Connection> {
     match url {
         Url::Tcp { host, port } => {
             connect_tcp(host, *port, timeout).and_then(|s| tcp(s, url.to_string()))
@@ -203,6 +211,15 @@ struct SocketReceiver<S>(S);
 impl<S: Read + AsFd + Send> ReceiveBytes for SocketReceiver<S> {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.0.read_exact(buffer)
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
     }
 
     fn wait_ready(&mut self, timeout: Option<Duration>) -> io::Result<bool> {

@@ -30,6 +30,11 @@ pub enum UrlError {
     /// No usable host and port.
     #[error("`{0}` lacks a host and a port between 0 and 65535, as in tcp://gpu1:7461")]
     HostPort(String),
+    /// Settings of an emulated network that do not exist.
+    #[error(
+        "`{0}` has settings of a network that are none: expected some of ?delay=1ms&rate=10gbit"
+    )]
+    Link(String),
     /// No usable path.
     #[error("`{0}` lacks an absolute path of at most 107 bytes, as in unix:/run/rgpu.sock")]
     Path(String),

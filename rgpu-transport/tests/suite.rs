@@ -4,9 +4,9 @@ use std::io::{ErrorKind, IoSlice};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rgpu_transport::{Connection, Listener, Url, connect, from_fd, memory};
+use rgpu_transport::{Address, Connection, Link, Listener, Url, connect, emulate, from_fd, memory};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -14,7 +14,7 @@ fn over(url: &Url) -> (Connection, Connection) {
     let listener = Listener::bind(url).expect("bind");
     let url = listener.url().expect("url");
     let server = thread::spawn(move || listener.accept().expect("accept"));
-    let client = connect(&url, TIMEOUT).expect("connect");
+    let client = connect(&url.into(), TIMEOUT).expect("connect");
     (client, server.join().expect("server"))
 }
 
@@ -37,6 +37,19 @@ fn handed_over() -> (Connection, Connection) {
     let (a, b) = UnixStream::pair().expect("pair");
     let end = |stream| from_fd(OwnedFd::from(stream)).expect("from_fd");
     (end(a), end(b))
+}
+
+fn slower((a, b): (Connection, Connection)) -> (Connection, Connection) {
+    let link = Link {
+        delay: Duration::from_millis(1),
+        rate: Some(10_000_000_000),
+    };
+    (emulate(a, link).expect("threads"), b)
+}
+
+fn slower_server(pair: (Connection, Connection)) -> (Connection, Connection) {
+    let (a, b) = slower(pair);
+    (b, a)
 }
 
 macro_rules! suite {
@@ -77,6 +90,9 @@ suite! {
     over_unix: unix();
     over_memory: memory::pair();
     over_a_file_descriptor: handed_over();
+    over_a_slower_tcp: slower(tcp());
+    over_a_slower_unix_socket: slower_server(unix());
+    over_a_slower_memory: slower(memory::pair());
 }
 
 fn slices_arrive_in_order_over((mut a, mut b): (Connection, Connection)) {
@@ -140,7 +156,7 @@ fn a_port_where_nobody_listens_is_refused_at_once() {
     let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().expect("url")).expect("bind");
     let url = listener.url().expect("url");
     drop(listener);
-    let error = connect(&url, TIMEOUT).expect_err("nobody listens");
+    let error = connect(&url.into(), TIMEOUT).expect_err("nobody listens");
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 }
 
@@ -153,4 +169,69 @@ fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
     let error = Listener::bind(&url).expect_err("live socket kept");
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
     drop(live);
+}
+
+fn delayed(delay: Duration) -> (Connection, Connection) {
+    let (a, b) = memory::pair();
+    let link = Link { delay, rate: None };
+    (emulate(a, link).expect("threads"), b)
+}
+
+#[test]
+fn a_round_trip_takes_the_delay() {
+    let delay = Duration::from_millis(20);
+    let (mut a, mut b) = delayed(delay);
+    let since = Instant::now();
+    a.send(&[IoSlice::new(b"ping")]).expect("send");
+    b.receive(&mut [0; 4]).expect("receive");
+    assert!(since.elapsed() >= delay / 2);
+    b.send(&[IoSlice::new(b"pong")]).expect("send");
+    a.receive(&mut [0; 4]).expect("receive");
+    assert!(since.elapsed() >= delay);
+}
+
+#[test]
+fn a_rate_spaces_bytes_out() {
+    let (a, mut b) = memory::pair();
+    let link = "unix:/x?rate=8mbit"
+        .parse::<Address>()
+        .expect("address")
+        .link;
+    let mut a = emulate(a, link.expect("a link")).expect("threads");
+    let since = Instant::now();
+    a.send(&[IoSlice::new(&[7; 50_000])]).expect("send");
+    a.send(&[IoSlice::new(&[8; 50_000])]).expect("send");
+    let mut got = vec![0; 100_000];
+    b.receive(&mut got).expect("receive");
+    // 800,000 bits.
+    assert!(since.elapsed() >= Duration::from_millis(100));
+    assert!(got[..50_000] == [7; 50_000] && got[50_000..] == [8; 50_000]);
+}
+
+#[test]
+fn frames_under_way_do_not_hold_up_others() {
+    let (mut a, mut b) = delayed(Duration::from_secs(600));
+    for frame in 0..100 {
+        a.send(&[IoSlice::new(&[frame; 10])]).expect("send");
+    }
+    b.send(&[IoSlice::new(b"answer")]).expect("send");
+    // All are under way at once, and none of them has arrived.
+    let closer = a.closer();
+    let (sender, mut receiver, _closer) = a.split();
+    assert!(!receiver.wait_ready(Some(Duration::ZERO)).expect("poll"));
+    closer.close();
+    assert!(receiver.receive(&mut [0; 1]).is_err());
+    drop(sender);
+    assert!(b.receive(&mut [0; 1]).is_err(), "closed before it arrived");
+}
+
+#[test]
+fn what_was_sent_arrives_though_the_sender_is_gone() {
+    let (mut a, mut b) = delayed(Duration::from_millis(20));
+    a.send(&[IoSlice::new(b"last words")]).expect("send");
+    let (sender, _receiver, _closer) = a.split();
+    drop(sender);
+    let mut got = [0; 10];
+    b.receive(&mut got).expect("receive");
+    assert_eq!(&got, b"last words");
 }

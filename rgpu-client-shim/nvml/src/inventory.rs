@@ -9,7 +9,7 @@ use rgpu_proto::hello::{
     Refusal, VERSION,
 };
 use rgpu_proto::wire;
-use rgpu_transport::Url;
+use rgpu_transport::Address;
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// # Errors
 /// No server there, or one that does not answer the question.
 pub fn ask(address: &str) -> Result<Inventory, String> {
-    let url: Url = address.parse().map_err(|error| format!("{error}"))?;
+    let url: Address = address.parse().map_err(|error| format!("{error}"))?;
     let connection = rgpu_transport::connect(&url, PATIENCE)
         .map_err(|error| format!("cannot reach a server at {url}: {error}"))?;
     let (mut sender, mut receiver, _closer) = connection.split();
@@ -171,7 +171,7 @@ pub(crate) mod tests {
 
     /// A server that answers one client with `bytes`.
     pub(crate) fn answering(bytes: Vec<u8>) -> String {
-        let url: Url = "tcp://127.0.0.1:0".parse().unwrap();
+        let url: rgpu_transport::Url = "tcp://127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind(&url).unwrap();
         let address = listener.url().unwrap().to_string();
         std::thread::spawn(move || {

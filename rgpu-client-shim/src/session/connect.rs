@@ -11,7 +11,7 @@ use rgpu_proto::hello::{
 use rgpu_proto::limits::MAX_TEXT;
 use rgpu_proto::msg::PRIMARY_CONTEXT;
 use rgpu_proto::wire;
-use rgpu_transport::{Connection, Receiver, Url};
+use rgpu_transport::{Address, Connection, Receiver};
 
 /// A program without a server must know within 3 s: this is for connecting, and again, but in all, for the
 /// server's first word.
@@ -25,7 +25,7 @@ const MOST_DEVICES: usize = (FIRST_MINTED - PRIMARY_CONTEXT) as usize;
 
 /// Connects to the server at `address` and asks for `memory` bytes of a GPU. The error is for people.
 pub(crate) fn open(address: &str, memory: u64) -> Result<(Connection, ServerHello), String> {
-    let url: Url = address.parse().map_err(|error| format!("{error}"))?;
+    let url: Address = address.parse().map_err(|error| format!("{error}"))?;
     let deadline = Instant::now() + CONNECT;
     let connection = rgpu_transport::connect(&url, CONNECT)
         .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;

@@ -9,10 +9,12 @@
 //! | [`reference`](mod@reference) | the C functions that kernels are compared with |
 //! | [`softgpu`] | runs both, alternately, and makes the table |
 //! | [`compile`] | loading and compiling modules, in a first and a second process |
+//! | [`echo`] | the paper's experiment: what was measured, and its figures |
 //! | [`stats`] | medians and spreads |
 
 pub mod compile;
 pub mod cuda;
+pub mod echo;
 pub mod kernels;
 pub mod peer;
 pub mod probe;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rgpu_transport::Url;
+use rgpu_transport::{Address, Url};
 
 /// Environment variable with the server's address, read by the client library too.
 pub(crate) const SERVER_VARIABLE: &str = "RGPU_SERVER";
@@ -25,6 +25,6 @@ pub(crate) fn local_server() -> Url {
 }
 
 /// The server to use: as given, else the local one.
-pub(crate) fn server(given: Option<&Url>) -> Url {
-    given.cloned().unwrap_or_else(local_server)
+pub(crate) fn server(given: Option<&Address>) -> Address {
+    given.cloned().unwrap_or_else(|| local_server().into())
 }

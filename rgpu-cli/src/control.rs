@@ -1,7 +1,10 @@
 //! A client of a server's control plane, over tcp or a unix socket.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use hyper_util::rt::TokioIo;
+use rgpu_server::control::InventoryRequest;
 use rgpu_server::control::control_client::ControlClient;
 use rgpu_transport::Url;
 use tonic::transport::{Channel, Endpoint};
@@ -36,4 +39,40 @@ pub(crate) async fn connect(url: &Url) -> anyhow::Result<ControlClient<Channel>>
         format!("no GPU server answers at {url}; start one with `rgpu serve` or `rgpu up`")
     })?;
     Ok(ControlClient::new(channel))
+}
+
+/// Name of the software GPU, as its driver tells it.
+const SOFTWARE_GPU: &str = "rgpu software GPU";
+
+/// How long a server may take to say what it has; the program that is to be run tells of a server that is away.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether the server at `url` has a software GPU; `false` where none answers.
+pub(crate) fn has_software_gpu(url: &Url) -> bool {
+    let asked = async {
+        let mut control = connect(url).await.ok()?;
+        let inventory = control.inventory(InventoryRequest {}).await.ok()?;
+        let mut devices = inventory.into_inner().devices.into_iter();
+        Some(devices.any(|device| device.name == SOFTWARE_GPU))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.is_ok_and(|runtime| {
+        let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
+        answer.ok().flatten().unwrap_or(false)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_away_has_no_software_gpu() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("tcp://{}", nobody.local_addr().unwrap());
+        drop(nobody);
+        assert!(!has_software_gpu(&url.parse().unwrap()));
+    }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod cmd;
 mod control;
+mod frameworks;
 mod libraries;
 mod log;
 mod size;
@@ -53,6 +54,9 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    if let Some(arguments) = cmd::ptxas::called_as_ptxas() {
+        return cmd::ptxas::main(arguments);
+    }
     let result = match Cli::parse().command {
         Command::Run(args) => cmd::run::main(&args),
         Command::Local(args) => cmd::local::main(&args),

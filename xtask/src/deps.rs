@@ -56,6 +56,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rgpu-server",
             "rgpu-sched",
             "rgpu-benches",
+            "rgpu-fatbin",
+            "rgpu-ptx",
         ],
     ),
     (

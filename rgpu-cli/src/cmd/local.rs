@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::frameworks;
 use crate::libraries::{self, Set};
 use crate::size;
 
@@ -33,6 +34,8 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
         "LD_PRELOAD",
         libraries::before(&folder.join("libcuda.so.1"), "LD_PRELOAD"),
     );
+    frameworks::keep_ptx(&mut command, &folder)?;
+    frameworks::leave_the_lease(&mut command);
     if let Some(memory) = args.memory {
         command.env("RGPU_SOFT_MEMORY", memory.to_string());
     }

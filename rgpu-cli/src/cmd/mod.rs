@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod function;
 pub(crate) mod local;
+pub(crate) mod ptxas;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod smi;

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rgpu_transport::Url;
+use rgpu_transport::Address;
 
 use crate::address::{self, SERVER_VARIABLE};
 use crate::libraries::{self, Set};
-use crate::size;
+use crate::{control, frameworks, size};
 
 /// Run a program on a remote GPU.
 ///
@@ -16,9 +16,10 @@ use crate::size;
 /// driver (cudart, cuBLAS, …) stays the program's own. Its exit status is that of the program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]
+    /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]. With `?delay=1ms&rate=10gbit` behind it,
+    /// a network is emulated that adds 1 ms to each round trip and carries 10 Gbit/s each way
     #[arg(long, value_name = "URL", env = SERVER_VARIABLE)]
-    server: Option<Url>,
+    server: Option<Address>,
     /// GPU memory to lease, such as 512Mi [default: the server's]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     memory: Option<u64>,
@@ -42,10 +43,12 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
         "LD_PRELOAD",
         libraries::before(&folder.join("libcuda.so.1"), "LD_PRELOAD"),
     );
-    command.env(
-        SERVER_VARIABLE,
-        address::server(args.server.as_ref()).to_string(),
-    );
+    let server = address::server(args.server.as_ref());
+    if control::has_software_gpu(&server.url) {
+        frameworks::keep_ptx(&mut command, &folder)?;
+    }
+    frameworks::leave_the_lease(&mut command);
+    command.env(SERVER_VARIABLE, server.to_string());
     if let Some(memory) = args.memory {
         command.env("RGPU_MEMORY", memory.to_string());
     }

@@ -1,7 +1,7 @@
 //! `rgpu smi`: what GPUs a server has, and who uses them.
 
 use rgpu_server::control::{DisconnectRequest, InventoryReply, InventoryRequest};
-use rgpu_transport::Url;
+use rgpu_transport::{Address, Url};
 use serde_json::json;
 
 use crate::address::{self, SERVER_VARIABLE};
@@ -12,7 +12,7 @@ use crate::{control, size};
 pub(crate) struct Args {
     /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]
     #[arg(long, value_name = "URL", env = SERVER_VARIABLE)]
-    server: Option<Url>,
+    server: Option<Address>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
-    let url = address::server(args.server.as_ref());
+    let url = address::server(args.server.as_ref()).url;
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut control = control::connect(&url).await?;
         if let Some(session) = args.end {

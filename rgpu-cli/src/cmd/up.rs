@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Further GPU servers that jobs may use
     #[arg(long, value_name = "URL")]
     gpu_server: Vec<Url>,
+    /// How many jobs may run at once [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
     /// Print the addresses as one line of JSON
     #[arg(long)]
     json: bool,
@@ -100,6 +103,10 @@ fn config(args: &Args, data: PathBuf, gpu_servers: Vec<String>) -> anyhow::Resul
         "--",
     ];
     let mut config = Config::new(data);
+    if let Some(jobs) = args.jobs {
+        config.limits.total = jobs.get();
+        config.limits.per_function = jobs.get();
+    }
     config.api_listen = args.api;
     config.store_listen = args.s3;
     config.gpu_servers = gpu_servers;

@@ -1,6 +1,7 @@
 //! `rgpu bench`: measurements, as ratios in one run.
 
 mod compile;
+mod echo;
 mod remoting;
 mod softgpu;
 
@@ -17,15 +18,17 @@ use rgpu_transport::{Listener, Url};
 /// Every figure is a ratio of two things measured in the same run, unpinned. `remoting`: against the bare
 /// transport, a memcpy, or the local software GPU; client, server and peer share this machine, and all wait in
 /// blocking calls. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
-/// loading a large module and compiling its kernels, in a process without and in one with a cache on disk.
+/// loading a large module and compiling its kernels, in a process without and in one with a cache on disk. `echo`: the
+/// example echo-view on movies of 60 to 360 frames, on the CPU, a local and a remote GPU, by hand and as jobs, with
+/// delays of an emulated network; CSV and figures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to measure
     #[arg(value_enum, default_value_t)]
     name: Name,
-    /// Repetitions of each measurement
-    #[arg(long, default_value_t = 10)]
-    runs: usize,
+    /// Repetitions of each measurement [default: 10; echo: 3]
+    #[arg(long)]
+    runs: Option<usize>,
     /// Bytes of a copy (remoting)
     #[arg(long, default_value = "256Mi", value_parser = crate::size::parse)]
     bytes: u64,
@@ -41,6 +44,18 @@ pub(crate) struct Args {
     /// Also write all samples to this file (softgpu)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Python with the example's requirements (echo)
+    #[arg(long, value_name = "FILE", default_value = "python3")]
+    python: PathBuf,
+    /// The example (echo)
+    #[arg(long, value_name = "FOLDER", default_value = "examples/echo-view")]
+    example: PathBuf,
+    /// Where CSV and figures go (echo)
+    #[arg(long, value_name = "FOLDER", default_value = "docs/results")]
+    out: PathBuf,
+    /// Only one short movie, two at once, and one delay, to try it (echo)
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -49,13 +64,25 @@ enum Name {
     Remoting,
     Softgpu,
     Compile,
+    Echo,
 }
 
 pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
+    let runs = args.runs.unwrap_or(match args.name {
+        Name::Echo => 3,
+        _ => 10,
+    });
     match args.name {
-        Name::Remoting => remoting::run(args.runs, args.bytes),
-        Name::Compile => compile::run(args.runs, args.ptx.as_deref(), args.kernels),
-        Name::Softgpu => softgpu::run(args.runs, &args.only, args.json.as_deref()),
+        Name::Remoting => remoting::run(runs, args.bytes),
+        Name::Compile => compile::run(runs, args.ptx.as_deref(), args.kernels),
+        Name::Softgpu => softgpu::run(runs, &args.only, args.json.as_deref()),
+        Name::Echo => echo::run(&echo::Plan {
+            runs,
+            python: args.python.clone(),
+            example: args.example.clone(),
+            out: args.out.clone(),
+            quick: args.quick,
+        }),
     }
 }
 

@@ -1,0 +1,105 @@
+//! Settings for frameworks; what the user has set already stays.
+//!
+//! Some compile kernels while they run, to machine code, which the software GPU cannot run. Each of them can be told to
+//! leave the PTX as it is.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+/// Where XLA finds the toolkit, `ptxas` in its `bin`.
+const XLA_TOOLKIT: &str = "--xla_gpu_cuda_data_dir=";
+
+/// Tells the frameworks to keep to PTX. `libraries` is a folder of rgpu's libraries; the tools go beside it.
+pub(crate) fn keep_ptx(command: &mut Command, libraries: &Path) -> anyhow::Result<()> {
+    let toolkit = libraries.with_file_name("toolkit");
+    link_tools(&toolkit)?;
+    let old = std::env::var_os("XLA_FLAGS").unwrap_or_default();
+    if let Some(flags) = xla_flags(old, &toolkit) {
+        command.env("XLA_FLAGS", flags);
+    }
+    // CuPy: PTX from NVRTC, not machine code.
+    if std::env::var_os("CUPY_COMPILE_WITH_PTX").is_none() {
+        command.env("CUPY_COMPILE_WITH_PTX", "1");
+    }
+    Ok(())
+}
+
+/// TensorFlow leaves up to 1.8 GB of a GPU to other programs; of a lease, and of a GPU of its own, it need not.
+pub(crate) fn leave_the_lease(command: &mut Command) {
+    const RESERVE: &str = "TF_DEVICE_MIN_SYS_MEMORY_IN_MB";
+    if std::env::var_os(RESERVE).is_none() {
+        command.env(RESERVE, RESERVED_MIB);
+    }
+}
+
+/// For streams, modules and the stacks of kernels, which are not counted by TensorFlow.
+const RESERVED_MIB: &str = "64";
+
+/// The flags with our toolkit, unless they name one.
+fn xla_flags(old: OsString, toolkit: &Path) -> Option<OsString> {
+    if old.to_string_lossy().contains(XLA_TOOLKIT) {
+        return None;
+    }
+    let mut flags = old;
+    if !flags.is_empty() {
+        flags.push(" ");
+    }
+    flags.push(XLA_TOOLKIT);
+    flags.push(toolkit);
+    Some(flags)
+}
+
+/// `bin/ptxas` in the folder is this executable, which knows what to do by that name.
+fn link_tools(toolkit: &Path) -> anyhow::Result<()> {
+    let link = toolkit.join("bin/ptxas");
+    if link.exists() {
+        return Ok(());
+    }
+    let executable = std::env::current_exe().context("cannot find this executable")?;
+    fs::create_dir_all(toolkit.join("bin"))
+        .and_then(|()| match fs::remove_file(&link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => symlink(&executable, &link),
+        })
+        .or_else(|error| match error.kind() {
+            // Another process was faster.
+            io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })
+        .with_context(|| format!("cannot make {}", link.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_the_user_stay() {
+        let toolkit = Path::new("/lib/toolkit");
+        let ours = "--xla_gpu_cuda_data_dir=/lib/toolkit";
+        let flags = |old: &str| xla_flags(old.into(), toolkit);
+        assert_eq!(flags(""), Some(ours.into()));
+        assert_eq!(
+            flags("--xla_dump_to=/x"),
+            Some(format!("--xla_dump_to=/x {ours}").into())
+        );
+        assert_eq!(flags("--xla_gpu_cuda_data_dir=/usr/local/cuda"), None);
+    }
+
+    #[test]
+    fn the_assembler_is_this_executable() {
+        let folder = tempfile::tempdir().unwrap();
+        let toolkit = folder.path().join("toolkit");
+        link_tools(&toolkit).unwrap();
+        link_tools(&toolkit).unwrap();
+        let target = fs::canonicalize(toolkit.join("bin/ptxas")).unwrap();
+        let this = std::env::current_exe().unwrap().canonicalize().unwrap();
+        assert_eq!(target, this);
+    }
+}

@@ -11,9 +11,6 @@ use rgpu_proto::handle::{Blas, Id, Named, Stream};
 use rgpu_proto::kinds::{ATOMICS_MODE, MATH_MODE, POINTER_MODE, STREAM};
 use rgpu_proto::library::{Client, Fault};
 
-/// Of the CUDA release whose functions this library has.
-pub(crate) const CUDART_VERSION: usize = 12090;
-
 type Result<T = ()> = std::result::Result<T, Fault>;
 
 /// Text of the application.

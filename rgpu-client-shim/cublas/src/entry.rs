@@ -26,7 +26,7 @@ pub extern "C" fn cublasGetStatusString(status: u32) -> *const c_char {
 /// See NVIDIA's cuBLAS reference: the CUDA runtime that the library was built with.
 #[unsafe(no_mangle)]
 pub extern "C" fn cublasGetCudartVersion() -> usize {
-    api::CUDART_VERSION
+    cublas::CUDART_VERSION
 }
 
 /// See NVIDIA's cuBLAS reference: reports the parameter of a function that was wrong.

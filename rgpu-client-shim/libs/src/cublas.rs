@@ -1,8 +1,11 @@
-//! `cublasStatus_t`, which cuBLAS and cuBLASLt share (cuBLAS, "cublasStatus_t").
+//! What cuBLAS and cuBLASLt share: `cublasStatus_t` (cuBLAS, "cublasStatus_t") and their release.
 
 use std::ffi::CStr;
 
 use rgpu_proto::library::Fault;
+
+/// Of the CUDA release whose functions the libraries have.
+pub const CUDART_VERSION: usize = 12090;
 
 const STATUSES: [(u32, &CStr, &CStr); 11] = [
     (0, c"CUBLAS_STATUS_SUCCESS", c"success"),

@@ -17,6 +17,7 @@
 mod arrays;
 pub mod derived;
 mod handles;
+pub mod lt;
 mod notes;
 mod scalars;
 mod values;

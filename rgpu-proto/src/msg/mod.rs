@@ -3,6 +3,7 @@
 pub mod launch;
 pub mod library;
 pub mod link;
+pub mod lt;
 pub mod memory;
 pub mod module;
 pub mod stream;

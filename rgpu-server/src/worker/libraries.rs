@@ -17,6 +17,7 @@ use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec::{self, Row};
 use rgpu_proto::wire::Encode;
 
+use super::handlers::Descriptors;
 use super::session::{Answer, Handled, Session};
 use super::wire_in::End;
 
@@ -47,6 +48,8 @@ pub(super) struct Libraries {
     failed: [Option<Fault>; LIBRARIES.len()],
     /// What each handle was last given.
     settings: HashMap<(HandleKind, u32), [u32; SETTINGS]>,
+    /// Of cuBLASLt.
+    pub(super) descriptors: Descriptors,
     handlers: Arc<HashMap<u16, Handler<Session>>>,
 }
 
@@ -70,6 +73,7 @@ impl Libraries {
             loaded: [const { None }; LIBRARIES.len()],
             failed: [None; LIBRARIES.len()],
             settings: HashMap::new(),
+            descriptors: Descriptors::default(),
             handlers: Arc::new(derived::handlers()),
         }
     }
@@ -148,6 +152,9 @@ impl Session {
             BACKEND_GET => return Ok(self.backend_get(&self.decode(body)?)),
             _ => {}
         }
+        if let Some(outcome) = self.lt_call(op, body) {
+            return outcome;
+        }
         let Some(handler) = self.libraries.handlers.get(&op.0).copied() else {
             return Err(End::NotForServers(op).into());
         };
@@ -182,8 +189,8 @@ impl Worker for Session {
     }
 
     fn device(&self, address: u64) -> Result<*mut c_void, Fault> {
-        if address != 0 {
-            self.window.check(address, 1).map_err(|_| Fault::Value)?;
+        if address != 0 && !self.window.holds(address, 1) {
+            return Err(Fault::Value);
         }
         Ok(address as *mut c_void)
     }

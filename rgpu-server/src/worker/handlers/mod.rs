@@ -4,11 +4,13 @@ mod backend;
 mod context;
 mod launch;
 mod link;
+mod lt;
 mod memory;
 mod module;
 mod stream;
 
 pub(super) use link::Link;
+pub(super) use lt::Descriptors;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec;
 

@@ -41,19 +41,17 @@ pub(crate) async fn connect(url: &Url) -> anyhow::Result<ControlClient<Channel>>
     Ok(ControlClient::new(channel))
 }
 
-/// Name of the software GPU, as its driver tells it.
-const SOFTWARE_GPU: &str = "rgpu software GPU";
 
 /// How long a server may take to say what it has; the program that is to be run tells of a server that is away.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether the server at `url` has a software GPU; `false` where none answers.
-pub(crate) fn has_software_gpu(url: &Url) -> bool {
+/// Whether a device of the server at `url` runs PTX only, no machine code; `false` where none answers.
+pub(crate) fn runs_ptx_only(url: &Url) -> bool {
     let asked = async {
         let mut control = connect(url).await.ok()?;
         let inventory = control.inventory(InventoryRequest {}).await.ok()?;
         let mut devices = inventory.into_inner().devices.into_iter();
-        Some(devices.any(|device| device.name == SOFTWARE_GPU))
+        Some(devices.any(|device| device.ptx_only))
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -69,10 +67,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_away_has_no_software_gpu() {
+    fn a_server_that_is_away_runs_anything() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("tcp://{}", nobody.local_addr().unwrap());
         drop(nobody);
-        assert!(!has_software_gpu(&url.parse().unwrap()));
+        assert!(!runs_ptx_only(&url.parse().unwrap()));
     }
 }

@@ -15,6 +15,17 @@ use anyhow::Context as _;
 /// Where XLA finds the toolkit, `ptxas` in its `bin`.
 const XLA_TOOLKIT: &str = "--xla_gpu_cuda_data_dir=";
 
+/// What XLA must not do on a GPU that runs PTX only: measure algorithms (it checks them with machine code), use tensor
+/// cores through Triton, and record graphs.
+const XLA_WITHOUT: [&str; 3] = [
+    "--xla_gpu_autotune_level=0",
+    "--xla_gpu_enable_triton_gemm=false",
+    "--xla_gpu_enable_command_buffer=",
+];
+
+/// TensorFlow's choice of convolution algorithms by measuring.
+const AUTOTUNE: &str = "TF_CUDNN_USE_AUTOTUNE";
+
 /// Tells the frameworks to keep to PTX. `libraries` is a folder of rgpu's libraries; the tools go beside it.
 pub(crate) fn keep_ptx(command: &mut Command, libraries: &Path) -> anyhow::Result<()> {
     let toolkit = libraries.with_file_name("toolkit");
@@ -22,6 +33,10 @@ pub(crate) fn keep_ptx(command: &mut Command, libraries: &Path) -> anyhow::Resul
     let old = std::env::var_os("XLA_FLAGS").unwrap_or_default();
     if let Some(flags) = xla_flags(old, &toolkit) {
         command.env("XLA_FLAGS", flags);
+    }
+    // There is nothing to choose between, and what it checks with is machine code.
+    if std::env::var_os(AUTOTUNE).is_none() {
+        command.env(AUTOTUNE, "0");
     }
     // CuPy: PTX from NVRTC, not machine code.
     if std::env::var_os("CUPY_COMPILE_WITH_PTX").is_none() {
@@ -41,18 +56,27 @@ pub(crate) fn leave_the_lease(command: &mut Command) {
 /// For streams, modules and the stacks of kernels, which are not counted by TensorFlow.
 const RESERVED_MIB: &str = "64";
 
-/// The flags with our toolkit, unless they name one.
+/// The flags with our toolkit and without what it cannot do, except for flags that are there already.
 fn xla_flags(old: OsString, toolkit: &Path) -> Option<OsString> {
-    if old.to_string_lossy().contains(XLA_TOOLKIT) {
-        return None;
-    }
+    let given = old.to_string_lossy().into_owned();
+    let mut toolkit_flag = OsString::from(XLA_TOOLKIT);
+    toolkit_flag.push(toolkit);
     let mut flags = old;
-    if !flags.is_empty() {
-        flags.push(" ");
+    let mut changed = false;
+    let wanted = XLA_WITHOUT.iter().map(OsString::from);
+    for flag in wanted.chain([toolkit_flag]) {
+        let text = flag.to_string_lossy();
+        let name = text.split_inclusive('=').next().unwrap_or_default();
+        if given.contains(name) {
+            continue;
+        }
+        if !flags.is_empty() {
+            flags.push(" ");
+        }
+        flags.push(&flag);
+        changed = true;
     }
-    flags.push(XLA_TOOLKIT);
-    flags.push(toolkit);
-    Some(flags)
+    changed.then_some(flags)
 }
 
 /// `bin/ptxas` in the folder is this executable, which knows what to do by that name.

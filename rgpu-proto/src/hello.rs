@@ -61,6 +61,10 @@ choice! {
     }
 }
 
+/// A `CUdevice_attribute` of this project's own: 1 on a device that runs PTX only, no machine code, and so none of
+/// NVIDIA's libraries. NVIDIA's driver does not know it.
+pub const ATTRIBUTE_PTX_ONLY: u32 = 0x7267_7075;
+
 message! {
     /// The first words of a client.
     pub struct ClientHello {

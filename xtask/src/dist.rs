@@ -82,13 +82,34 @@ const FILES: &[(&str, &str)] = &[
     ("rgpu", "bin/rgpu"),
     ("librgpu_client.so", "lib/rgpu/client/libcuda.so.1"),
     ("librgpu_nvml.so", "lib/rgpu/client/libnvidia-ml.so.1"),
+    ("librgpu_cublas.so", "lib/rgpu/client/libs/libcublas.so.12"),
+    (
+        "librgpu_cublaslt.so",
+        "lib/rgpu/client/libs/libcublasLt.so.12",
+    ),
+    ("librgpu_cudnn.so", "lib/rgpu/client/libs/libcudnn.so.9"),
     ("librgpu_softgpu.so", "lib/rgpu/softgpu/libcuda.so.1"),
+    (
+        "librgpu_softgpu_cublas.so",
+        "lib/rgpu/softgpu/libcublas.so.12",
+    ),
+    (
+        "librgpu_softgpu_cublaslt.so",
+        "lib/rgpu/softgpu/libcublasLt.so.12",
+    ),
+    ("librgpu_softgpu_cudnn.so", "lib/rgpu/softgpu/libcudnn.so.9"),
 ];
 const PACKAGES: &[&str] = &[
     "rgpu-cli",
     "rgpu-client-shim",
     "rgpu-nvml-shim",
+    "rgpu-cublas-shim",
+    "rgpu-cublaslt-shim",
+    "rgpu-cudnn-shim",
     "rgpu-softgpu",
+    "rgpu-softgpu-cublas",
+    "rgpu-softgpu-cublaslt",
+    "rgpu-softgpu-cudnn",
 ];
 
 /// Builds and lays out an installation. Cargo's progress is shown.

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::frameworks;
-use crate::libraries::{self, Set};
+use crate::libraries::{self, Forwarded, Set};
 use crate::size;
 
 /// Run a program on the software GPU, without a server.
@@ -32,7 +32,7 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
     );
     command.env(
         "LD_PRELOAD",
-        libraries::before(&folder.join("libcuda.so.1"), "LD_PRELOAD"),
+        libraries::preload(&folder, &folder, &Forwarded::ALL),
     );
     frameworks::keep_ptx(&mut command, &folder)?;
     frameworks::leave_the_lease(&mut command);

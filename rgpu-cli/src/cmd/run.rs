@@ -7,13 +7,14 @@ use std::process::Command;
 use rgpu_transport::Address;
 
 use crate::address::{self, SERVER_VARIABLE};
-use crate::libraries::{self, Set};
+use crate::libraries::{self, Forwarded, LIBS_VARIABLE, Set};
 use crate::{control, frameworks, size};
 
 /// Run a program on a remote GPU.
 ///
 /// The program finds a `libcuda.so.1` that forwards its CUDA calls to the server. Everything above the
-/// driver (cudart, cuBLAS, …) stays the program's own. Its exit status is that of the program.
+/// driver (cudart, cuFFT, …) stays the program's own, and so do cuBLAS, cuBLASLt and cuDNN unless --libs says
+/// otherwise. Its exit status is that of the program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]. With `?delay=1ms&rate=10gbit` behind it,
@@ -23,6 +24,10 @@ pub(crate) struct Args {
     /// GPU memory to lease, such as 512Mi [default: the server's]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     memory: Option<u64>,
+    /// Libraries whose calls are forwarded whole, as in cublas,cublaslt,cudnn, or none [default: all, if the
+    /// server's GPU cannot run the program's own]
+    #[arg(long, value_name = "LIST", env = LIBS_VARIABLE)]
+    libs: Option<String>,
     /// Write statistics of the CUDA calls to this file when the program ends
     #[arg(long, value_name = "FILE")]
     stats: Option<std::path::PathBuf>,
@@ -39,12 +44,18 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
         "LD_LIBRARY_PATH",
         libraries::before(&folder, "LD_LIBRARY_PATH"),
     );
+    let server = address::server(args.server.as_ref());
+    let ptx_only = control::runs_ptx_only(&server.url);
+    let forwarded = match &args.libs {
+        Some(list) => libraries::forwarded(list)?,
+        None if ptx_only => Forwarded::ALL.to_vec(),
+        None => Vec::new(),
+    };
     command.env(
         "LD_PRELOAD",
-        libraries::before(&folder.join("libcuda.so.1"), "LD_PRELOAD"),
+        libraries::preload(&folder, &folder.join("libs"), &forwarded),
     );
-    let server = address::server(args.server.as_ref());
-    if control::has_software_gpu(&server.url) {
+    if ptx_only {
         frameworks::keep_ptx(&mut command, &folder)?;
     }
     frameworks::leave_the_lease(&mut command);

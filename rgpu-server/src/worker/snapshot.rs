@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use rgpu_proto::hello::Device;
+use rgpu_proto::hello::{ATTRIBUTE_PTX_ONLY, Device};
 use rgpu_proto::status::Status;
 
 use super::driver::Driver;
@@ -109,6 +109,7 @@ fn describe(driver: &Driver, ordinal: i32) -> Result<Device, Status> {
         driver.cuDeviceGetUuid_v2(uuid.as_mut_ptr().cast(), device)?;
     }
     let attributes = (1..=LAST_ATTRIBUTE)
+        .chain([ATTRIBUTE_PTX_ONLY])
         .filter_map(|attribute| {
             let mut value = 0;
             // SAFETY: `value` is live; an unknown attribute is answered with an error.

@@ -1,5 +1,6 @@
 //! Devices.
 
+use rgpu_proto::hello::ATTRIBUTE_PTX_ONLY;
 use std::ffi::{c_char, c_void};
 
 use cudarc::driver::sys::CUdevprop;
@@ -28,7 +29,11 @@ pub(crate) unsafe fn cuDeviceGetName(name: *mut c_void, len: i32, dev: i32) -> R
 }
 
 pub(crate) unsafe fn cuDeviceGetAttribute(pi: *mut i32, attrib: u32, dev: i32) -> Result {
-    let value = of(dev)?.device.attribute(attrib)?;
+    let device = &of(dev)?.device;
+    let value = match attrib {
+        ATTRIBUTE_PTX_ONLY => 1,
+        attrib => device.attribute(attrib)?,
+    };
     // SAFETY: the contract of this function.
     unsafe { put(pi, value) }
 }

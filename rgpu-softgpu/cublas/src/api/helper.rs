@@ -104,8 +104,7 @@ pub(crate) unsafe fn cublasSetWorkspace_v2(handle: Handle, workspace: Dev, bytes
     if workspace.is_null() {
         return require(bytes == 0);
     }
-    // Documented: aligned to at least 256 bytes.
-    require(workspace.addr().is_multiple_of(256))?;
+    // Documented as aligned to 256 bytes; XLA's are to 128, and work with NVIDIA's library.
     Span::new(workspace.cast::<u8>().cast_const(), bytes).map_err(|_| Status::INVALID_VALUE)?;
     Ok(())
 }

@@ -41,7 +41,6 @@ pub(crate) async fn connect(url: &Url) -> anyhow::Result<ControlClient<Channel>>
     Ok(ControlClient::new(channel))
 }
 
-
 /// How long a server may take to say what it has; the program that is to be run tells of a server that is away.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -106,14 +106,18 @@ mod tests {
     #[test]
     fn flags_of_the_user_stay() {
         let toolkit = Path::new("/lib/toolkit");
-        let ours = "--xla_gpu_cuda_data_dir=/lib/toolkit";
+        let ours = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false \
+                    --xla_gpu_enable_command_buffer= --xla_gpu_cuda_data_dir=/lib/toolkit";
         let flags = |old: &str| xla_flags(old.into(), toolkit);
         assert_eq!(flags(""), Some(ours.into()));
         assert_eq!(
             flags("--xla_dump_to=/x"),
             Some(format!("--xla_dump_to=/x {ours}").into())
         );
-        assert_eq!(flags("--xla_gpu_cuda_data_dir=/usr/local/cuda"), None);
+        let own = "--xla_gpu_cuda_data_dir=/usr/local/cuda --xla_gpu_autotune_level=2";
+        let added = "--xla_gpu_enable_triton_gemm=false --xla_gpu_enable_command_buffer=";
+        assert_eq!(flags(own), Some(format!("{own} {added}").into()));
+        assert_eq!(flags(ours), None);
     }
 
     #[test]

@@ -32,6 +32,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rgpu-softgpu-jit",
         ],
     ),
+    ("rgpu-softgpu-math", &["rgpu-driver-abi"]),
+    ("rgpu-softgpu-cublas", &["rgpu-proto", "rgpu-softgpu-math"]),
+    (
+        "rgpu-softgpu-cublaslt",
+        &["rgpu-proto", "rgpu-softgpu-math"],
+    ),
+    ("rgpu-softgpu-cudnn", &["rgpu-proto", "rgpu-softgpu-math"]),
     (
         "rgpu-client-shim",
         &[

@@ -1,5 +1,7 @@
 //! Arguments: what C passes as numbers, checked.
 
+use rgpu_softgpu_math::blas::vector::Vector;
+use rgpu_softgpu_math::blas::{Diagonal, Triangle};
 use rgpu_softgpu_math::gemm::Matrix;
 use rgpu_softgpu_math::queue::{self, Run, Span};
 
@@ -74,12 +76,48 @@ impl Operation {
     }
 }
 
+/// `cublasFillMode_t`, without the full one.
+pub(crate) fn triangle(value: u32) -> Result<Triangle> {
+    match value {
+        0 => Ok(Triangle::Lower),
+        1 => Ok(Triangle::Upper),
+        _ => Err(Status::INVALID_VALUE),
+    }
+}
+
+/// `cublasDiagType_t`.
+pub(crate) fn diagonal(value: u32) -> Result<Diagonal> {
+    match value {
+        0 => Ok(Diagonal::Stored),
+        1 => Ok(Diagonal::Unit),
+        _ => Err(Status::INVALID_VALUE),
+    }
+}
+
 /// How many elements a matrix spans in memory.
 pub(crate) fn extent(rows: usize, columns: usize, ld: usize) -> usize {
     match rows == 0 || columns == 0 {
         true => 0,
         false => (columns - 1).saturating_mul(ld).saturating_add(rows),
     }
+}
+
+/// A vector of a call; one without elements needs no memory.
+pub(crate) fn vector<T>(pointer: *const T, len: usize, step: impl Index) -> Result<Vector<T>> {
+    let step: i64 = step.into();
+    let extent = match len {
+        0 => 0,
+        _ => (len - 1)
+            .saturating_mul(step.unsigned_abs() as usize)
+            .saturating_add(1),
+    };
+    let span = Span::new(pointer, extent)?;
+    Ok(Vector::new(span.pointer(), len, step as isize))
+}
+
+/// A number of elements of a vector; less than none is none.
+pub(crate) fn length(value: impl Index) -> usize {
+    usize::try_from(value.into()).unwrap_or(0)
 }
 
 /// The matrices of a batch.

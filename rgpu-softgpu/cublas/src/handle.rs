@@ -1,6 +1,7 @@
 //! Handles and their settings, and a call on its way into the handle's stream.
 
 use std::ffi::c_void;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rgpu_softgpu_math::handles::{CUBLAS, Handles};
@@ -77,6 +78,11 @@ impl Call {
         })
     }
 
+    /// Whether scalars and results are in device memory.
+    pub(crate) fn is_on_device(&self) -> bool {
+        self.on_device
+    }
+
     /// A scalar argument, in host or device memory as the pointer mode says.
     ///
     /// # Safety
@@ -96,5 +102,37 @@ impl Call {
         work: impl FnOnce(&Run) -> queue::Result + Send + 'static,
     ) -> Result {
         Ok(self.stream.enqueue(self.name, work)?)
+    }
+    /// Puts work into the stream that gives a value, which goes where the pointer mode says; on the host the call waits
+    /// for it.
+    ///
+    /// # Safety
+    /// A result in host memory may be written.
+    pub(crate) unsafe fn result<T: Copy + Send + 'static>(
+        self,
+        result: *mut T,
+        work: impl FnOnce(&Run) -> queue::Result<T> + Send + 'static,
+    ) -> Result {
+        require(!result.is_null())?;
+        if self.on_device {
+            let result = Span::new(result, 1)?;
+            return self.enqueue(move |run| {
+                let value = work(run)?;
+                // SAFETY: one element, which the driver has vouched for.
+                unsafe { result.pointer().write(value) };
+                Ok(())
+            });
+        }
+        let (send, receive) = channel();
+        self.enqueue(move |run| {
+            // The receiver is gone only if waiting failed.
+            let _ = send.send(work(run)?);
+            Ok(())
+        })?;
+        self.stream.synchronise()?;
+        let value = receive.try_recv().map_err(|_| Status::EXECUTION_FAILED)?;
+        // SAFETY: the caller's promise.
+        unsafe { result.write_unaligned(value) };
+        Ok(())
     }
 }

@@ -33,6 +33,17 @@ typed! {
 /// What C calls an element.
 pub(crate) type C<T> = <T as Typed>::C;
 
+/// A type that is stored as it is computed with: S, D, C, Z.
+pub(crate) trait Blas:
+    Typed<Compute = Self> + Compute<Real = <Self as Typed>::Real>
+{
+}
+
+impl<T: Typed<Compute = T> + Compute<Real = <T as Typed>::Real>> Blas for T {}
+
+/// The type of absolute values, in C and here.
+pub(crate) type Real<T> = <T as Typed>::Real;
+
 /// `cudaDataType` numbers.
 pub(crate) mod data {
     pub(crate) const R_32F: u32 = 0;

@@ -5,7 +5,8 @@ use std::ops::Neg;
 
 pub use half::{bf16, f16};
 pub use num_complex::{Complex32 as c32, Complex64 as c64};
-use num_traits::{Float, NumAssign, NumCast, One, ToPrimitive, Zero};
+pub use num_traits::Float;
+use num_traits::{NumAssign, NumCast, One, ToPrimitive, Zero};
 
 /// A type that is computed with.
 pub trait Compute:

@@ -155,7 +155,7 @@ named! {
 }
 
 /// For functions whose types are all arguments.
-trait Any {}
+pub(super) trait Any {}
 
 impl Any for () {}
 

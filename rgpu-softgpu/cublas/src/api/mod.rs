@@ -9,6 +9,10 @@ mod copies;
 mod gemm;
 mod gemm_ex;
 mod helper;
+mod level1;
+mod level1_ex;
+mod level2;
+mod rotations;
 
 use std::ffi::c_void;
 
@@ -16,6 +20,10 @@ pub(crate) use copies::*;
 pub(crate) use gemm::*;
 pub(crate) use gemm_ex::*;
 pub(crate) use helper::*;
+pub(crate) use level1::*;
+pub(crate) use level1_ex::*;
+pub(crate) use level2::*;
+pub(crate) use rotations::*;
 
 /// A `cublasHandle_t`.
 type Handle = *mut c_void;

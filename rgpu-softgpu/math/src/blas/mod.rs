@@ -1,6 +1,8 @@
 //! BLAS beside the products of general matrices.
 
 pub mod status;
+pub mod structured;
+pub mod vector;
 
 /// Which half of a matrix is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,13 +13,14 @@ pub enum Triangle {
     Upper,
 }
 
-/// From which side a matrix is multiplied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// A B
-    Left,
-    /// B A
-    Right,
+impl Triangle {
+    /// Whether the element of `row` and `column` is in it.
+    pub fn has(self, row: usize, column: usize) -> bool {
+        match self {
+            Self::Lower => row >= column,
+            Self::Upper => row <= column,
+        }
+    }
 }
 
 /// The diagonal of a triangular matrix.

@@ -12,6 +12,7 @@ mod helper;
 mod level1;
 mod level1_ex;
 mod level2;
+mod level3;
 mod rotations;
 
 use std::ffi::c_void;
@@ -23,6 +24,7 @@ pub(crate) use helper::*;
 pub(crate) use level1::*;
 pub(crate) use level1_ex::*;
 pub(crate) use level2::*;
+pub(crate) use level3::*;
 pub(crate) use rotations::*;
 
 /// A `cublasHandle_t`.

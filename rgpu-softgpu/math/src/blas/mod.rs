@@ -1,5 +1,6 @@
 //! BLAS beside the products of general matrices.
 
+pub mod level3;
 pub mod status;
 pub mod structured;
 pub mod vector;
@@ -19,6 +20,15 @@ impl Triangle {
         match self {
             Self::Lower => row >= column,
             Self::Upper => row <= column,
+        }
+    }
+
+    /// That of the transposed matrix.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Lower => Self::Upper,
+            Self::Upper => Self::Lower,
         }
     }
 }

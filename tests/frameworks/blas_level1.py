@@ -1,5 +1,7 @@
 """Vectors."""
 
+import ctypes
+
 import numpy
 
 from blas_device import *
@@ -56,3 +58,34 @@ def test_level1_of_halves(device, random):
         close(read(), (x.astype(float) * y).sum(), numpy.float16, "DotEx")
         device.blas("cublasAxpyEx", device.handle, n, scalar(0.5, numpy.float32), R_32F, dx.p, R_16F, 1, dy.p, R_16F, 1, R_32F)
         close(dy.get(), y + 0.5 * x.astype(float), numpy.float16, "AxpyEx")
+
+
+def test_rotations(device, random):
+    for letter, dtype in TYPES.items():
+        n = int(random.integers(1, 50))
+        x, y = normal(random, n, dtype), normal(random, n, dtype)
+        (a, b), real = normal(random, 2, dtype), REAL[letter]
+        with Scalar(device, random) as scalar:
+            (pa, ra), (pb, _), (pc, rc), (ps, rs) = [scalar.result(kind) for kind in (dtype, dtype, real, dtype)]
+            for place, value in ((pa, a), (pb, b)):
+                source = numpy.array([value], dtype)
+                if scalar.where:
+                    device.cuda("cuMemcpyHtoD_v2", place, source.ctypes.data_as(pointer), i64(source.nbytes))
+                else:
+                    ctypes.memmove(place, source.ctypes.data, source.nbytes)
+            device.blas(f"cublas{letter}rotg_v2", device.handle, pa, pb, pc, ps)
+            r, c, s = ra()[0], rc()[0], rs()[0]
+            close(numpy.array([c * a + s * b, c * b - numpy.conj(s) * a]), numpy.array([r, 0]), dtype, letter + "rotg")
+            close(c * c + abs(s) ** 2, 1, dtype, letter + "rotg's length")
+            dx, dy = device.array(x), device.array(y)
+            device.blas(f"cublas{letter}rot_v2", device.handle, n, dx.p, 1, dy.p, 1, scalar(c, real), scalar(s, dtype))
+            close(dx.get(), c * x + s * y, dtype, letter + "rot")
+            close(dy.get(), c * y - numpy.conj(s) * x, dtype, letter + "rot")
+            if letter in "SD":
+                h11, h21, h12, h22 = h = normal(random, 4, dtype)
+                for flag, matrix in [(-1, [[h11, h12], [h21, h22]]), (0, [[1, h12], [h21, 1]]),
+                                     (1, [[h11, 1], [-1, h22]]), (-2, [[1, 0], [0, 1]])]:
+                    dx, dy = device.array(x), device.array(y)
+                    device.blas(f"cublas{letter}rotm_v2", device.handle, n, dx.p, 1, dy.p, 1, scalar([flag, *h], dtype))
+                    want = numpy.array(matrix, dtype) @ numpy.array([x, y])
+                    close(numpy.array([dx.get(), dy.get()]), want, dtype, f"{letter}rotm {flag}")

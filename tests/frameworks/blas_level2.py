@@ -61,3 +61,63 @@ def test_packed_and_banded(device, random):
                 close(dx.get(), product, dtype, letter + "t" + name + "mv", n)
                 device.blas(f"cublas{letter}t{name}sv_v2", device.handle, uplo, operation, 0, n, *arguments, array.p, *ld, dx.p, 1)
                 close(operated(part, operation) @ dx.get(), product, dtype, letter + "t" + name + "sv", n * 20)
+
+
+def test_bands_of_general_matrices(device, random):
+    for letter, dtype in TYPES.items():
+        m, n, below, above = [int(size) for size in random.integers(1, 30, 2)] + [int(size) for size in random.integers(0, 5, 2)]
+        operation = int(random.integers(3))
+        distance = numpy.subtract.outer(numpy.arange(m), numpy.arange(n))
+        full = normal(random, (m, n), dtype) * ((distance <= below) & (-distance <= above))
+        band = normal(random, (below + above + 1, n), dtype)
+        for i, j in zip(*numpy.nonzero(full)):
+            band[above + i - j, j] = full[i, j]
+        rows, columns = (m, n) if operation == 0 else (n, m)
+        x, y, (alpha, beta) = normal(random, columns, dtype), normal(random, rows, dtype), normal(random, 2, dtype)
+        db, dx, dy = device.array(band), device.array(x), device.array(y)
+        with Scalar(device, random) as scalar:
+            device.blas(f"cublas{letter}gbmv_v2", device.handle, operation, m, n, below, above, scalar(alpha, dtype), db.p,
+                        below + above + 1, dx.p, 1, scalar(beta, dtype), dy.p, 1)
+        close(dy.get(), alpha * (operated(full, operation) @ x) + beta * y, dtype, letter + "gbmv", n)
+
+
+def test_gemv_batches(device, random):
+    for letter, dtype in TYPES.items():
+        m, n, count, operation = [int(size) for size in random.integers(1, 20, 3)] + [int(random.integers(3))]
+        rows, columns = (m, n) if operation == 0 else (n, m)
+        a, x, y = [normal(random, shape, dtype) for shape in ((count, n, m), (count, columns), (count, rows))]
+        alpha, beta = normal(random, 2, dtype)
+        want = numpy.array([alpha * (operated(one.T, operation) @ v) + beta * w for one, v, w in zip(a, x, y)])
+        da, dx, dy = [device.array(values, "C") for values in (a, x, y)]
+        parts = [[device.array(one, "C") for one in values] for values in (a, x)]
+        places = [device.pointers(part) for part in parts]
+        outs = [device.array(one) for one in y]
+        to = device.pointers(outs)
+        with Scalar(device, random) as scalar:
+            device.blas(f"cublas{letter}gemvStridedBatched", device.handle, operation, m, n, scalar(alpha, dtype), da.p, m,
+                        i64(m * n), dx.p, 1, i64(columns), scalar(beta, dtype), dy.p, 1, i64(rows), count)
+            device.blas(f"cublas{letter}gemvBatched", device.handle, operation, m, n, scalar(alpha, dtype), places[0].p, m,
+                        places[1].p, 1, scalar(beta, dtype), to.p, 1, count)
+        close(dy.get(), want, dtype, letter + "gemvStridedBatched", n + m)
+        close(numpy.array([out.get() for out in outs]), want, dtype, letter + "gemvBatched", n + m)
+
+
+def test_hermitian_and_triangular(device, random):
+    for letter, dtype in TYPES.items():
+        n, uplo, operation = int(random.integers(1, 40)), int(random.integers(2)), int(random.integers(3))
+        full, view, ld = stored(random, n, n, dtype)
+        view *= 1 / n
+        view += 2 * numpy.eye(n, dtype=dtype)
+        half = (numpy.tril if uplo == 0 else numpy.triu)(view)
+        strict = half - numpy.diag(numpy.diag(half))
+        x, da = normal(random, n, dtype), device.array(full)
+        dx = device.array(x)
+        device.blas(f"cublas{letter}trsv_v2", device.handle, uplo, operation, 0, n, da.p, ld, dx.p, 1)
+        close(operated(half, operation) @ dx.get(), x, dtype, letter + "trsv", n)
+        if letter in "CZ":
+            dx, dy, alpha = device.array(x), device.array(x), normal(random, 1, dtype)[0]
+            with Scalar(device, random) as scalar:
+                device.blas(f"cublas{letter}hemv_v2", device.handle, uplo, n, scalar(alpha, dtype), da.p, ld, dx.p, 1,
+                            scalar(0, dtype), dy.p, 1)
+            meant = strict + strict.conj().T + numpy.diag(numpy.diag(half).real)
+            close(dy.get(), alpha * (meant @ x), dtype, letter + "hemv", n)

@@ -324,10 +324,16 @@ fn a_client_tells_its_user_of_versions_that_do_not_overlap() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
     let url = format!("tcp://{}", listener.local_addr().expect("address"));
     let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("client");
-        let mut preamble = [0; PREAMBLE_LEN];
-        stream.read_exact(&mut preamble).expect("preamble");
-        let mut hello = vec![0; Preamble::from_bytes(&preamble).expect("preamble").len];
+        // `rgpu run` asks the control plane first, which this server does not have.
+        let (mut stream, preamble) = loop {
+            let (mut stream, _) = listener.accept().expect("client");
+            let mut preamble = [0; PREAMBLE_LEN];
+            stream.read_exact(&mut preamble).expect("preamble");
+            if let Ok(preamble) = Preamble::from_bytes(&preamble) {
+                break (stream, preamble);
+            }
+        };
+        let mut hello = vec![0; preamble.len];
         stream.read_exact(&mut hello).expect("hello");
         let hello = wire::from_bytes::<ClientHello>(&hello).expect("hello");
         let reason = hello::version_mismatch((hello.min_version, hello.max_version), (98, 99));

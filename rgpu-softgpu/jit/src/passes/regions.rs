@@ -78,6 +78,9 @@ fn next(body: &Body, at: usize) -> Vec<End> {
 
 /// Splits a body; `None` if that cannot be done.
 pub(crate) fn run(body: &Body) -> Option<Regions> {
+    if body.statements.is_empty() {
+        return None;
+    }
     let barriers: BTreeSet<usize> = (0..body.statements.len())
         .filter(|at| is_barrier(&body.statements[*at]))
         .collect();
@@ -216,6 +219,11 @@ mod tests {
         let module = rgpu_ptx::Module::parse(text.as_str()).unwrap();
         let body = crate::module::body(&module, module.function_id("k").unwrap()).unwrap();
         run(&body)
+    }
+
+    #[test]
+    fn nothing_has_no_regions() {
+        assert!(regions("").is_none());
     }
 
     /// Start, number of statements and end of each region.

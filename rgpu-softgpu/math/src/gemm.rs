@@ -283,7 +283,7 @@ pub unsafe fn scatter<S: Compute, T: Element<S>>(values: &[S], rows: usize, matr
 /// The product, of one type.
 ///
 /// # Safety
-/// As [`gemm`]; the product is not empty.
+/// As [`gemm()`]; the product is not empty.
 unsafe fn product<S: Compute>(
     Shape { m, n, k }: Shape,
     alpha: S,

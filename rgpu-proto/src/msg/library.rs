@@ -20,25 +20,22 @@ pub enum Elements {
 impl Encode for Elements {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Handles(ids) => (0u8, ids.as_slice()).encode_tagged(out),
-            Self::Descriptors(ids) => (1u8, ids.as_slice()).encode_tagged(out),
-            Self::Pointers(addresses) => (2u8, addresses.as_slice()).encode_tagged(out),
-            Self::Plain(bytes) => (3u8, bytes.as_slice()).encode_tagged(out),
-        }
-    }
-}
-
-/// A tag and a list.
-trait Tagged {
-    fn encode_tagged(&self, out: &mut Vec<u8>);
-}
-
-impl<T: Encode> Tagged for (u8, &[T]) {
-    fn encode_tagged(&self, out: &mut Vec<u8>) {
-        self.0.encode(out);
-        (self.1.len() as u32).encode(out);
-        for item in self.1 {
-            item.encode(out);
+            Self::Handles(ids) => {
+                0u8.encode(out);
+                ids.encode(out);
+            }
+            Self::Descriptors(ids) => {
+                1u8.encode(out);
+                ids.encode(out);
+            }
+            Self::Pointers(addresses) => {
+                2u8.encode(out);
+                addresses.encode(out);
+            }
+            Self::Plain(bytes) => {
+                3u8.encode(out);
+                bytes.encode(out);
+            }
         }
     }
 }

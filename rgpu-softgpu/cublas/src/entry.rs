@@ -1,12 +1,4 @@
-//! The exported C functions, one per row.
-//!
-//! The row `0x4000 reply cublasCreate_v2(handle: NewHandle<Blas>);` becomes
-//!
-//! ```text
-//! #[export_name = "cublasCreate_v2"] unsafe extern "C" fn export(handle: *mut *mut c_void) -> u32 {
-//!     answer("cublasCreate_v2", || unsafe { cublasCreate_v2(handle) })
-//! }
-//! ```
+//! The exported C functions, one per row (`rgpu_softgpu_math::exports`).
 #![allow(
     non_snake_case,
     clippy::missing_safety_doc,
@@ -19,7 +11,7 @@ use std::ffi::{c_char, c_int};
 use rgpu_proto::handle::*;
 use rgpu_proto::kinds::*;
 use rgpu_softgpu_math::blas::status::{self, answer};
-use rgpu_softgpu_math::log;
+use rgpu_softgpu_math::{export_rows, log, missing_rows};
 
 use crate::status::{Result, Status};
 
@@ -27,38 +19,16 @@ use crate::status::{Result, Status};
 mod missing {
     use super::*;
 
-    macro_rules! rows {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
-            #[allow(dead_code, reason = "`api` has it")]
-            pub(super) unsafe fn $name($(_: <$kind as Kind>::C),*) -> Result {
-                log::absent(stringify!($name));
-                Err(Status::NOT_SUPPORTED)
-            }
-        )*};
-    }
-    rgpu_proto::cublas_rows!(rows);
+    rgpu_proto::cublas_rows!(missing_rows);
 }
 
-/// A function of `api` if there is one: the block looks there first. Else that of [`missing`].
+/// A function of `api` if there is one, else that of [`missing`].
 mod exports {
     #[allow(unused_imports, reason = "no row need be missing")]
     use super::missing::*;
     use super::*;
 
-    macro_rules! rows {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
-            const _: () = {
-                #[unsafe(export_name = stringify!($name))]
-                unsafe extern "C" fn export($($param: <$kind as Kind>::C),*) -> u32 {
-                    #[allow(unused_imports, reason = "`api` need not have it")]
-                    use crate::api::*;
-                    // SAFETY: the caller keeps the contract of the C function.
-                    answer(stringify!($name), || unsafe { $name($($param),*) })
-                }
-            };
-        )*};
-    }
-    rgpu_proto::cublas_rows!(rows);
+    rgpu_proto::cublas_rows!(export_rows);
 }
 
 /// `cublasGetStatusName`.

@@ -1,12 +1,4 @@
-//! The exported C functions, one per row.
-//!
-//! The row `0x5200 reply cublasLtCreate(light_handle: NewHandle<BlasLt>);` becomes
-//!
-//! ```text
-//! #[export_name = "cublasLtCreate"] unsafe extern "C" fn export(light_handle: *mut *mut c_void) -> u32 {
-//!     answer("cublasLtCreate", || unsafe { cublasLtCreate(light_handle) })
-//! }
-//! ```
+//! The exported C functions, one per row (`rgpu_softgpu_math::exports`).
 #![allow(
     non_snake_case,
     clippy::missing_safety_doc,
@@ -19,44 +11,22 @@ use std::ffi::c_char;
 use rgpu_proto::handle::*;
 use rgpu_proto::kinds::*;
 use rgpu_softgpu_math::blas::status::{self, Result, Status, answer};
-use rgpu_softgpu_math::log;
+use rgpu_softgpu_math::{export_rows, missing_rows};
 
 /// A function for every row, which answers that it is not supported.
 mod missing {
     use super::*;
 
-    macro_rules! rows {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
-            #[allow(dead_code, reason = "`api` has it")]
-            pub(super) unsafe fn $name($(_: <$kind as Kind>::C),*) -> Result {
-                log::absent(stringify!($name));
-                Err(Status::NOT_SUPPORTED)
-            }
-        )*};
-    }
-    rgpu_proto::cublaslt_rows!(rows);
+    rgpu_proto::cublaslt_rows!(missing_rows);
 }
 
-/// A function of `api` if there is one: the block looks there first. Else that of [`missing`].
+/// A function of `api` if there is one, else that of [`missing`].
 mod exports {
     #[allow(unused_imports, reason = "no row need be missing")]
     use super::missing::*;
     use super::*;
 
-    macro_rules! rows {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
-            const _: () = {
-                #[unsafe(export_name = stringify!($name))]
-                unsafe extern "C" fn export($($param: <$kind as Kind>::C),*) -> u32 {
-                    #[allow(unused_imports, reason = "`api` need not have it")]
-                    use crate::api::*;
-                    // SAFETY: the caller keeps the contract of the C function.
-                    answer(stringify!($name), || unsafe { $name($($param),*) })
-                }
-            };
-        )*};
-    }
-    rgpu_proto::cublaslt_rows!(rows);
+    rgpu_proto::cublaslt_rows!(export_rows);
 }
 
 /// `cublasLtGetStatusName`.

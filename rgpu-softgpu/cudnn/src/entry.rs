@@ -1,12 +1,4 @@
-//! The exported C functions, one per row.
-//!
-//! The row `0x5802 reply cudnnCreate(handle: NewHandle<Dnn>);` becomes
-//!
-//! ```text
-//! #[export_name = "cudnnCreate"] unsafe extern "C" fn export(handle: *mut *mut c_void) -> u32 {
-//!     answer("cudnnCreate", || unsafe { cudnnCreate(handle) })
-//! }
-//! ```
+//! The exported C functions, one per row (`rgpu_softgpu_math::exports`).
 #![expect(
     clippy::missing_safety_doc,
     clippy::too_many_arguments,
@@ -20,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rgpu_proto::handle::*;
 use rgpu_proto::kinds::*;
-use rgpu_softgpu_math::log;
+use rgpu_softgpu_math::{export_rows, log, missing_rows};
 
 use crate::status::{Result, Status};
 
@@ -56,37 +48,15 @@ fn answer(name: &'static str, body: impl FnOnce() -> Result) -> u32 {
 mod missing {
     use super::*;
 
-    macro_rules! rows {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
-            #[allow(dead_code, reason = "`api` has it")]
-            pub(super) unsafe fn $name($(_: <$kind as Kind>::C),*) -> Result {
-                log::absent(stringify!($name));
-                Err(Status::NOT_SUPPORTED)
-            }
-        )*};
-    }
-    rgpu_proto::cudnn_rows!(rows);
+    rgpu_proto::cudnn_rows!(missing_rows);
 }
 
-/// A function of `api` if there is one: the block looks there first. Else that of [`missing`].
+/// A function of `api` if there is one, else that of [`missing`].
 mod exports {
     use super::missing::*;
     use super::*;
 
-    macro_rules! rows {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
-            const _: () = {
-                #[unsafe(export_name = stringify!($name))]
-                unsafe extern "C" fn export($($param: <$kind as Kind>::C),*) -> u32 {
-                    #[allow(unused_imports, reason = "`api` need not have it")]
-                    use crate::api::*;
-                    // SAFETY: the caller keeps the contract of the C function.
-                    answer(stringify!($name), || unsafe { $name($($param),*) })
-                }
-            };
-        )*};
-    }
-    rgpu_proto::cudnn_rows!(rows);
+    rgpu_proto::cudnn_rows!(export_rows);
 }
 
 /// `cudnnGetVersion`.

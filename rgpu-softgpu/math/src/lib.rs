@@ -9,7 +9,8 @@
 //! | [`element`] | the types of elements, and the types that are computed with |
 //! | [`float8`] | floats of 8 bits |
 //! | [`gemm`] | products of matrices of any of these types |
-//! | [`blas`] | the rest of BLAS: vectors, structured matrices, factors |
+//! | [`blas`] | the rest of BLAS: vectors, structured matrices, triangular systems |
+//! | [`exports`] | the C functions of a library, from its rows |
 //! | [`handles`] | tables of what a library hands out |
 //! | [`kind`] | types of elements that are known only at run time |
 //! | [`log`] | what goes wrong where nobody can be told, once it was asked for |
@@ -21,6 +22,7 @@ pub mod blas;
 pub mod copy;
 pub mod cpu;
 pub mod element;
+pub mod exports;
 pub mod float8;
 pub mod gemm;
 pub mod handles;

@@ -12,6 +12,7 @@ mod helper;
 mod layer;
 mod norm;
 mod operation;
+mod shape;
 
 pub(crate) use convolution::*;
 pub(crate) use descriptor::*;
@@ -19,5 +20,6 @@ pub(crate) use helper::*;
 pub(crate) use layer::*;
 pub(crate) use norm::*;
 pub(crate) use operation::*;
+pub(crate) use shape::*;
 
 pub(crate) use crate::graph::api::*;

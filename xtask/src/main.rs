@@ -7,6 +7,7 @@ mod deps;
 mod dist;
 #[cfg(test)]
 mod docs;
+mod frameworks;
 mod gpu_server;
 mod numba;
 mod nvml;
@@ -17,6 +18,7 @@ mod ptx_coverage;
 mod report;
 mod test;
 mod toolchain;
+mod venv;
 
 use std::process::ExitCode;
 

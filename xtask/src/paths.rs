@@ -1,5 +1,6 @@
 //! Where things lie in the checkout.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The root of the checkout.
@@ -20,10 +21,46 @@ pub(crate) fn work() -> PathBuf {
     target().join("xtask")
 }
 
+/// What is too large to be fetched for each checkout: `rgpu` in the user's folder of caches.
+pub(crate) fn cache() -> PathBuf {
+    cache_in(|name| std::env::var_os(name))
+}
+
+fn cache_in(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let set = |name| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".cache")))
+        .map_or_else(work, |caches| caches.join("rgpu"))
+}
+
 /// A path as people read it: relative to the checkout where it lies inside.
 pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root())
         .unwrap_or(path)
         .display()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_is_where_the_user_wants_it() {
+        let with = |variables: &[(&str, &str)]| {
+            cache_in(|name| {
+                let found = variables.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| OsString::from(value))
+            })
+        };
+        assert_eq!(
+            with(&[("XDG_CACHE_HOME", "/caches"), ("HOME", "/home/me")]),
+            Path::new("/caches/rgpu")
+        );
+        assert_eq!(
+            with(&[("XDG_CACHE_HOME", ""), ("HOME", "/home/me")]),
+            Path::new("/home/me/.cache/rgpu")
+        );
+        assert_eq!(with(&[]), work());
+    }
 }

@@ -180,6 +180,18 @@ fn read_in_thread(pipe: Option<impl Read + Send + 'static>) -> std::thread::Join
     })
 }
 
+fn lines_in_thread(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (send, lines) = channel();
+    std::thread::spawn(move || {
+        let lines = pipe.into_iter().flat_map(|p| BufReader::new(p).lines());
+        for line in lines.map_while(Result::ok) {
+            // The receiver may be gone; reading on keeps the writer from blocking.
+            send.send(line).ok();
+        }
+    });
+    lines
+}
+
 /// Runs a command quietly; if it fails, shows what it wrote.
 pub(crate) fn quiet(command: &mut Command, limit: Duration) -> Result<String> {
     let output = capture(command, limit)?;
@@ -193,6 +205,35 @@ pub(crate) fn quiet(command: &mut Command, limit: Duration) -> Result<String> {
         status_text(output.status),
         last_lines(&shown, 60)
     )
+}
+
+/// Runs a command whose lines of stdout tell how far it is; if it fails, shows the last it wrote.
+pub(crate) fn followed(
+    command: &mut Command,
+    limit: Duration,
+    mut told: impl FnMut(&str),
+) -> Result<()> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut group = Group::spawn(command)?;
+    let lines = lines_in_thread(group.child.stdout.take());
+    let stderr = read_in_thread(group.child.stderr.take());
+    let end = Instant::now() + limit;
+    let mut shown = String::new();
+    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        told(&line);
+        shown.push_str(&line);
+        shown.push('\n');
+    }
+    let status = group.wait(end.saturating_duration_since(Instant::now()))?;
+    drop(group);
+    if status.is_some_and(|s| s.success()) {
+        return Ok(());
+    }
+    shown.push_str(&String::from_utf8_lossy(&stderr.join().unwrap_or_default()));
+    bail!("{}\n{}", status_text(status), last_lines(&shown, 60))
 }
 
 /// Runs a command whose output people want to see as it comes.
@@ -235,18 +276,7 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(file);
         let mut group = Group::spawn(command)?;
-        let (send, lines) = channel();
-        let stdout = group.child.stdout.take();
-        std::thread::spawn(move || {
-            for line in stdout
-                .into_iter()
-                .flat_map(|s| BufReader::new(s).lines())
-                .map_while(Result::ok)
-            {
-                // The receiver may be gone; reading on keeps the server from blocking.
-                send.send(line).ok();
-            }
-        });
+        let lines = lines_in_thread(group.child.stdout.take());
         Ok(Self {
             name: name.to_owned(),
             group,
@@ -362,6 +392,24 @@ mod tests {
         )
         .unwrap_err();
         assert!(error.to_string().contains("the reason"), "{error}");
+    }
+
+    #[test]
+    fn lines_are_told_as_they_come() {
+        let limit = Duration::from_secs(20);
+        let mut lines = Vec::new();
+        followed(&mut shell("echo one; echo two"), limit, |line| {
+            lines.push(line.to_owned());
+        })
+        .unwrap();
+        assert_eq!(lines, ["one", "two"]);
+        let mut failing = shell("echo far; echo the reason >&2; exit 1");
+        let error = followed(&mut failing, limit, |_| {})
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("far\nthe reason"), "{error}");
+        let error = followed(&mut shell("sleep 600"), Duration::from_millis(100), |_| {});
+        assert!(error.unwrap_err().to_string().contains("in time"));
     }
 
     #[test]

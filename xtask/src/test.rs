@@ -10,7 +10,7 @@ use clap::Args;
 use crate::dist::{self, Profile};
 use crate::report;
 use crate::toolchain;
-use crate::{conformance, coverage, demo, deps, nvml, page, paths, process};
+use crate::{conformance, coverage, demo, deps, frameworks, nvml, page, paths, process};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Only these stages
     #[arg(long, value_name = "STAGE")]
     only: Vec<String>,
+    /// Only what needs the frameworks' wheels: 4 GB, fetched once to the user's cache
+    #[arg(long, conflicts_with = "only")]
+    frameworks: bool,
     /// All but these stages
     #[arg(long, value_name = "STAGE")]
     skip: Vec<String>,
@@ -29,6 +32,20 @@ pub(crate) struct Options {
     list: bool,
 }
 
+impl Options {
+    fn picks(&self, stage: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|s| s == stage);
+        let picked = if self.frameworks {
+            stage == FRAMEWORKS
+        } else if self.only.is_empty() {
+            stage != FRAMEWORKS
+        } else {
+            named(&self.only)
+        };
+        picked && !named(&self.skip)
+    }
+}
+
 /// How long each target is fuzzed.
 const FUZZ_SECONDS: &str = "60";
 
@@ -37,6 +54,9 @@ struct Stage {
     what: &'static str,
     run: fn() -> Result<()>,
 }
+
+/// The stage that only runs when it is asked for.
+const FRAMEWORKS: &str = "frameworks";
 
 const STAGES: &[Stage] = &[
     Stage {
@@ -109,6 +129,11 @@ const STAGES: &[Stage] = &[
         what: "the stock nvidia-ml-py lists the remote GPU",
         run: nvml::run,
     },
+    Stage {
+        name: FRAMEWORKS,
+        what: "stock TensorFlow runs on the software GPU, here and remote; --frameworks runs this alone",
+        run: frameworks::run,
+    },
 ];
 
 /// Runs the stages; whether all were in order.
@@ -133,9 +158,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut rows = Vec::new();
     let mut good = true;
     for stage in STAGES {
-        if options.skip.iter().any(|s| s == stage.name)
-            || (!options.only.is_empty() && !options.only.iter().any(|s| s == stage.name))
-        {
+        if !options.picks(stage.name) {
             continue;
         }
         eprintln!("── {}: {}", stage.name, stage.what);
@@ -152,6 +175,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     println!("\n{}", report::table(&rows));
+    if options.only.is_empty() && !options.frameworks {
+        println!("not run: `cargo xtask test --frameworks`, which fetches 4 GB the first time");
+    }
     Ok(good)
 }
 
@@ -259,6 +285,27 @@ fn run_conformance() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_frameworks_run_when_asked_for() {
+        let picked = |arguments: &[&str]| {
+            #[derive(clap::Parser)]
+            struct Line {
+                #[command(flatten)]
+                options: Options,
+            }
+            let line = std::iter::once(&"test").chain(arguments);
+            let options = <Line as clap::Parser>::parse_from(line).options;
+            let names = STAGES.iter().map(|s| s.name);
+            names.filter(|name| options.picks(name)).collect::<Vec<_>>()
+        };
+        assert_eq!(picked(&["--frameworks"]), [FRAMEWORKS]);
+        assert_eq!(picked(&["--only", FRAMEWORKS]), [FRAMEWORKS]);
+        assert_eq!(picked(&["--only", "fmt"]), ["fmt"]);
+        assert_eq!(picked(&[]).len(), STAGES.len() - 1);
+        assert_eq!(picked(&["--skip", "fmt"]).len(), STAGES.len() - 2);
+        assert!(picked(&["--frameworks", "--skip", FRAMEWORKS]).is_empty());
+    }
 
     #[test]
     fn stages_have_names_of_their_own() {

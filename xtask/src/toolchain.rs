@@ -1,5 +1,5 @@
-//! What the demo and the tests need beside Rust, gcc and Python 3: pinned wheels in virtual environments under
-//! `target/`, and cargo-nextest. Each is installed once; a stamp with the list of versions says so.
+//! What the demo and the tests need beside Rust, gcc and Python 3: pinned wheels, and cargo-nextest. Each is installed
+//! once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::paths;
 use crate::process;
 use crate::report::Step;
+use crate::venv::{self, site_packages};
 
 /// The CUDA compiler and runtime. All parts have to be of one version.
 const CUDA: &[&str] = &["cuda-toolkit[nvcc,cudart,crt,nvvm,cccl]==13.0.2"];
@@ -43,8 +44,6 @@ const NUMBA: &[&str] = &[
     "scipy==1.17.1",
 ];
 const NEXTEST: &str = "0.9.143";
-const OLDEST_PYTHON: (u32, u32) = (3, 10);
-const INSTALL_LIMIT: Duration = Duration::from_secs(900);
 
 /// A CUDA compiler.
 #[derive(Debug, Clone)]
@@ -55,7 +54,7 @@ pub(crate) struct Cuda {
 impl Cuda {
     /// Installs it if need be.
     pub(crate) fn install() -> Result<Self> {
-        let venv = environment("cuda", CUDA)?;
+        let venv = venv::of_checkout("cuda", CUDA)?;
         let root = site_packages(&venv)?.join("nvidia/cu13");
         let cuda = Self { root };
         // The wheel holds libcudart.so.13 only; the linker looks for the name without a version.
@@ -110,7 +109,7 @@ impl Python {
     /// Installs it if need be.
     pub(crate) fn install() -> Result<Self> {
         Ok(Self {
-            venv: environment("python", PYTHON)?,
+            venv: venv::of_checkout("python", PYTHON)?,
         })
     }
 
@@ -145,7 +144,7 @@ impl Numba {
     /// Installs it if need be.
     pub(crate) fn install() -> Result<Self> {
         Ok(Self {
-            venv: environment("numba", NUMBA)?,
+            venv: venv::of_checkout("numba", NUMBA)?,
         })
     }
 
@@ -155,90 +154,25 @@ impl Numba {
     }
 }
 
-/// The folder of a virtual environment's packages.
-fn site_packages(venv: &Path) -> Result<PathBuf> {
-    let lib = venv.join("lib");
-    let entries =
-        std::fs::read_dir(&lib).with_context(|| format!("cannot read {}", lib.display()))?;
-    let found = entries
-        .flatten()
-        .map(|e| e.path().join("site-packages"))
-        .find(|p| p.is_dir());
-    found.with_context(|| format!("no site-packages in {}", lib.display()))
+/// A Python with TensorFlow, Keras and what the example `echo-view` needs, as the stock wheels are.
+#[derive(Debug, Clone)]
+pub(crate) struct Frameworks {
+    venv: PathBuf,
 }
 
-/// A virtual environment under target/ that holds exactly `packages`.
-fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
-    let venv = paths::work().join(format!("venv-{name}"));
-    let stamp = venv.join("installed.txt");
-    let wanted = packages.join("\n");
-    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
-        return Ok(venv);
+impl Frameworks {
+    /// Installs it if need be.
+    pub(crate) fn install() -> Result<Self> {
+        let requirements = paths::root().join("tests/frameworks/requirements.txt");
+        Ok(Self {
+            venv: venv::of_user("tensorflow", &requirements)?,
+        })
     }
-    let step = Step::begin(&format!("installing {}", first_names(packages)));
-    let python = system_python()?;
-    if venv.exists() {
-        std::fs::remove_dir_all(&venv)
-            .with_context(|| format!("cannot remove {}", venv.display()))?;
-    }
-    std::fs::create_dir_all(paths::work())?;
-    let mut make = Command::new(&python);
-    make.args(["-m", "venv"]).arg(&venv);
-    process::quiet(&mut make, INSTALL_LIMIT).context(
-        "cannot make a Python virtual environment; on Debian and Ubuntu install python3-venv",
-    )?;
-    let mut pip = Command::new(venv.join("bin/python3"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-    ])
-    .args(packages);
-    process::quiet(&mut pip, INSTALL_LIMIT).with_context(|| {
-        format!(
-            "pip could not install {}; it needs a package index (see `pip config list`)",
-            packages.join(", ")
-        )
-    })?;
-    std::fs::write(&stamp, wanted)?;
-    step.done(&paths::shown(&venv));
-    Ok(venv)
-}
 
-/// `pydicom, pillow, …` of `pydicom==3.0.2`, …
-fn first_names(packages: &[&str]) -> String {
-    let mut names: Vec<&str> = packages
-        .iter()
-        .filter_map(|p| p.split(['=', '[', ';']).next())
-        .collect();
-    names.dedup();
-    names.join(", ")
-}
-
-/// A Python of the system that is new enough.
-fn system_python() -> Result<PathBuf> {
-    let ask = "import sys; print(*sys.version_info[:2])";
-    let mut command = Command::new("python3");
-    command.args(["-c", ask]);
-    let version = process::quiet(&mut command, Duration::from_secs(30))
-        .context("python3 is needed: install Python 3")?;
-    let mut parts = version
-        .split_whitespace()
-        .filter_map(|p| p.parse::<u32>().ok());
-    let have = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if have < OLDEST_PYTHON {
-        bail!(
-            "python3 is {}.{}; {}.{} or newer is needed",
-            have.0,
-            have.1,
-            OLDEST_PYTHON.0,
-            OLDEST_PYTHON.1
-        );
+    /// The interpreter.
+    pub(crate) fn interpreter(&self) -> PathBuf {
+        self.venv.join("bin/python3")
     }
-    Ok(PathBuf::from("python3"))
 }
 
 /// Makes sure that `cargo nextest` can be run, and returns a command for it.
@@ -278,18 +212,4 @@ fn command_for(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.arg("nextest");
     command
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_packages_are_short() {
-        assert_eq!(first_names(CUDA), "cuda-toolkit");
-        assert_eq!(
-            first_names(PYTHON),
-            "pydicom, pillow, numpy, awscli, nvidia-ml-py"
-        );
-    }
 }

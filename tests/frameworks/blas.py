@@ -14,13 +14,15 @@ import traceback
 import numpy
 
 from blas_device import Device
+import blas_factors
 import blas_level1
 import blas_level2
 import blas_level3
 import blas_lt
 import blas_products
+import blas_structured
 
-MODULES = [blas_products, blas_level1, blas_level2, blas_level3, blas_lt]
+MODULES = [blas_products, blas_level1, blas_level2, blas_level3, blas_structured, blas_factors, blas_lt]
 
 
 def main():

@@ -14,6 +14,8 @@ E4M3, E5M2 = 28, 29
 i32, i64, f32, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 
 INVALID_VALUE, NOT_INITIALIZED, EXECUTION_FAILED, NOT_SUPPORTED = 7, 1, 13, 15
+# Of memory that is not there: as the software GPU finds it, and as a server that looks before it calls.
+WILD = (EXECUTION_FAILED, INVALID_VALUE)
 
 
 class Failed(Exception):
@@ -68,7 +70,8 @@ class Device:
         self.cuda("cuDevicePrimaryCtxRetain", ctypes.byref(context), 0)
         self.cuda("cuCtxSetCurrent", context)
         self.stream = pointer()
-        self.cuda("cuStreamCreate", ctypes.byref(self.stream), 1)
+        # A blocking one: the copies below go through the default stream, which another would not wait for.
+        self.cuda("cuStreamCreate", ctypes.byref(self.stream), 0)
         self.handle = pointer()
         self.blas("cublasCreate_v2", ctypes.byref(self.handle))
         self.blas("cublasSetStream_v2", self.handle, self.stream)
@@ -84,10 +87,15 @@ class Device:
 
     def blas(self, name, *arguments):
         """Calls cuBLAS, which must succeed."""
-        self.check(self.code(name, *arguments), name)
+        self.check(getattr(self.blas_lib, name)(*arguments), name)
 
     def code(self, name, *arguments):
-        return getattr(self.blas_lib, name)(*arguments)
+        """What cuBLAS answers."""
+        return getattr(self.blas_lib, name)(*arguments) or self.late()
+
+    def late(self):
+        """What a call that was not waited for has to say: the next that waits has it."""
+        return self.blas_lib.cublasGetVersion_v2(self.handle, ctypes.byref(ctypes.c_int()))
 
     def allocate(self, size):
         address = ctypes.c_uint64()
@@ -136,9 +144,9 @@ class Scalar:
         self.kept.append(values)
         return values.ctypes.data_as(pointer)
 
-    def result(self, dtype, count=1):
-        """A place for a result, and what reads it."""
-        values = numpy.zeros(count, dtype)
+    def result(self, dtype, count=1, value=0):
+        """A place for a result, which holds a value until then, and what reads it."""
+        values = numpy.full(count, value, dtype)
         if self.where:
             array = self.device.array(values)
             self.kept.append(array)

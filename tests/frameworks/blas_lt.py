@@ -19,10 +19,17 @@ class Lt:
         self.made = []
 
     def code(self, name, *arguments):
+        return self.call(name, *arguments) or self.late()
+
+    def late(self):
+        """What a call that was not waited for has to say: the next that waits has it."""
+        return self.call("GetProperty", 0, ctypes.byref(i32()))
+
+    def call(self, name, *arguments):
         return getattr(self.device.lt_lib, "cublasLt" + name)(*arguments)
 
     def __call__(self, name, *arguments):
-        self.device.check(self.code(name, *arguments), "cublasLt" + name)
+        self.device.check(self.call(name, *arguments), "cublasLt" + name)
 
     def set(self, kind, descriptor, attribute, value):
         self(kind + "SetAttribute", descriptor, attribute, ctypes.byref(value), ctypes.c_size_t(ctypes.sizeof(value)))
@@ -283,8 +290,8 @@ def test_lt_transform(device, random):
        arrays[1].p, layouts[1], arrays[2].p, layouts[2], device.stream)
     want = 2 * operated(matrices[0][0], operations[0]) - 0.5 * operated(matrices[1][0], operations[1])
     close(unflat(arrays[2].get(), 1, rows, columns, orders[2])[0], want, numpy.float32, "MatrixTransform")
-    lt("MatrixTransform", device.lt, descriptor, ctypes.byref(alpha), arrays[0].p, layouts[0], None, None, None,
-       arrays[2].p, layouts[2], device.stream)
+    lt("MatrixTransform", device.lt, descriptor, ctypes.byref(alpha), arrays[0].p, layouts[0], ctypes.byref(f32(0)), None,
+       None, arrays[2].p, layouts[2], device.stream)
     close(unflat(arrays[2].get(), 1, rows, columns, orders[2])[0], 2 * operated(matrices[0][0], operations[0]), numpy.float32,
           "MatrixTransform of one")
     lt.close()
@@ -310,7 +317,7 @@ def test_lt_refusals(device, random):
     same(code(descriptor, [good, good, good, lt.layout(R_32F, 4, 4, 4, count=2)]), INVALID_VALUE, "batches that differ")
     same(code(descriptor, [good, lt.layout(R_64F, 4, 4, 4), good, good]), NOT_SUPPORTED, "types that do not fit")
     same(code(good, [good] * 4), INVALID_VALUE, "a layout for a descriptor")
-    same(code(descriptor, [good] * 4, where=pointer(4096)), EXECUTION_FAILED, "a wild pointer")
+    same(code(descriptor, [good] * 4, where=pointer(4096)) in WILD, True, "a wild pointer")
     needs_bias = lt.make("MatmulDesc", 68, R_32F)
     lt.set("MatmulDesc", needs_bias, EPILOGUE, i32(4))
     same(code(needs_bias, [good] * 4), INVALID_VALUE, "no bias")

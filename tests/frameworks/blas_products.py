@@ -128,12 +128,13 @@ def test_gemm_batched(device, random):
 
 
 def test_gemm_grouped(device, random):
-    for letter in "SD":
-        dtype = TYPES[letter]
+    for name, dtype, kinds in [("S", numpy.float32, []), ("D", numpy.float64, []), ("", numpy.float16, [R_16F, R_16F, R_16F, 68])]:
+        scale = numpy.float32 if kinds else dtype
+        suffix, integer = [("", i32), ("_64", i64)][int(random.integers(2))]
         groups = int(random.integers(1, 4))
         counts = [int(count) for count in random.integers(1, 4, groups)]
         operations, sizes, lds, wants, matrices = [], [], [], [], []
-        scalars = normal(random, (2, groups), dtype)
+        scalars = normal(random, (2, groups), scale)
         for group, count in enumerate(counts):
             m, n, k = shape(random, 12)
             pair = [int(operation) for operation in random.integers(0, 2, 2)]
@@ -147,15 +148,20 @@ def test_gemm_grouped(device, random):
                 matrices.append([device.array(matrix[0]) for matrix in one])
                 wants.append(want)
             lds.append([matrix[2] for matrix in one])
-        host = lambda values: (i32 * groups)(*values)
+        host = lambda values: (integer * groups)(*values)
+        enums = lambda values: (i32 * groups)(*values)
         tables = [device.pointers([matrix[index] for matrix in matrices]) for index in range(3)]
         column = lambda table, index: host([row[index] for row in table])
-        device.blas(f"cublas{letter}gemmGroupedBatched", device.handle, column(operations, 0), column(operations, 1),
-                    column(sizes, 0), column(sizes, 1), column(sizes, 2), scalars[0].ctypes.data_as(pointer), tables[0].p,
-                    column(lds, 0), tables[1].p, column(lds, 1), scalars[1].ctypes.data_as(pointer), tables[2].p,
-                    column(lds, 2), groups, host(counts))
+        kind = lambda index: kinds[index:index + 1]
+        # Arrays of scalars are in host memory in both modes.
+        with Scalar(device, random):
+            device.blas(f"cublas{name}{'G' if kinds else 'g'}emmGroupedBatched{'Ex' if kinds else ''}{suffix}", device.handle,
+                        enums([row[0] for row in operations]), enums([row[1] for row in operations]), column(sizes, 0),
+                        column(sizes, 1), column(sizes, 2), scalars[0].ctypes.data_as(pointer), tables[0].p, *kind(0),
+                        column(lds, 0), tables[1].p, *kind(1), column(lds, 1), scalars[1].ctypes.data_as(pointer), tables[2].p,
+                        *kind(2), column(lds, 2), integer(groups), host(counts), *kind(3))
         for matrix, want in zip(matrices, wants):
-            close(matrix[2].get(), want, dtype, f"{letter}gemmGroupedBatched", 12)
+            close(matrix[2].get(), want, dtype, f"{name}gemmGroupedBatched", 12)
 
 
 def test_wrong_arguments(device, random):
@@ -166,11 +172,12 @@ def test_wrong_arguments(device, random):
         (0, None, NOT_INITIALIZED), (0, pointer(64), NOT_INITIALIZED), (1, 3, INVALID_VALUE), (2, 9, INVALID_VALUE),
         (3, -1, INVALID_VALUE), (4, -1, INVALID_VALUE), (5, -1, INVALID_VALUE), (6, None, INVALID_VALUE),
         (8, 3, INVALID_VALUE), (10, 3, INVALID_VALUE), (11, None, INVALID_VALUE), (13, 3, INVALID_VALUE),
-        (7, pointer(4096), EXECUTION_FAILED), (12, None, EXECUTION_FAILED), (8, 1 << 20, EXECUTION_FAILED),
+        (7, pointer(4096), WILD), (12, None, WILD), (8, 1 << 20, WILD),
     ]:
         arguments = list(good)
         arguments[index] = value
-        same(device.code("cublasSgemm_v2", *arguments), code, f"argument {index} as {value}")
+        got, codes = device.code("cublasSgemm_v2", *arguments), code if isinstance(code, tuple) else (code,)
+        same(got in codes, True, f"argument {index} as {value} answers {got}, which is one of {codes}")
     device.blas("cublasSgemm_v2", *good)
 
 

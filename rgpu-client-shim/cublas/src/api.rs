@@ -115,26 +115,33 @@ fn copy(
     if from.address.is_null() || to.address.is_null() {
         return Err(Fault::Value);
     }
-    // SAFETY: all zeroes is a valid value of this plain structure.
-    let mut copy: CUDA_MEMCPY2D = unsafe { std::mem::zeroed() };
-    copy.WidthInBytes = width;
-    copy.Height = height;
-    copy.srcPitch = from.pitch;
-    copy.dstPitch = to.pitch;
-    match way {
-        Way::ToDevice => {
-            copy.srcMemoryType = CUmemorytype::CU_MEMORYTYPE_HOST;
-            copy.srcHost = from.address;
-            copy.dstMemoryType = CUmemorytype::CU_MEMORYTYPE_DEVICE;
-            copy.dstDevice = to.address as u64;
-        }
-        Way::ToHost => {
-            copy.srcMemoryType = CUmemorytype::CU_MEMORYTYPE_DEVICE;
-            copy.srcDevice = from.address as u64;
-            copy.dstMemoryType = CUmemorytype::CU_MEMORYTYPE_HOST;
-            copy.dstHost = to.address;
-        }
-    }
+    let (host, device) = (
+        CUmemorytype::CU_MEMORYTYPE_HOST,
+        CUmemorytype::CU_MEMORYTYPE_DEVICE,
+    );
+    let (source, target) = match way {
+        Way::ToDevice => (host, device),
+        Way::ToHost => (device, host),
+    };
+    // Of each side, what its kind of memory does not need is not looked at.
+    let copy = CUDA_MEMCPY2D {
+        srcXInBytes: 0,
+        srcY: 0,
+        srcMemoryType: source,
+        srcHost: from.address,
+        srcDevice: from.address as u64,
+        srcArray: std::ptr::null_mut(),
+        srcPitch: from.pitch,
+        dstXInBytes: 0,
+        dstY: 0,
+        dstMemoryType: target,
+        dstHost: to.address,
+        dstDevice: to.address as u64,
+        dstArray: std::ptr::null_mut(),
+        dstPitch: to.pitch,
+        WidthInBytes: width,
+        Height: height,
+    };
     // SAFETY: a live structure; the application vouches for the memory.
     unsafe { session::get()?.copy_2d((&raw const copy).cast(), stream) }
 }

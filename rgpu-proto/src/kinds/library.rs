@@ -7,12 +7,15 @@
 //! | `ScalarIn<T>` | `const T *`, in host or device memory as the pointer mode says | its value, or an address |
 //! | `ScalarEx`, `ScalarEx5` | `const void *`: one or five scalars of the type that another parameter names | likewise |
 //! | `ResultOut<T>`, `ResultEx` | `T *`, `void *`, in host or device memory | back, or an address |
-//! | `ResultInOut<T>` | `T *`, read and written | both ways, or an address |
+//! | `ResultEx5` | `void *`: five results of that type | likewise |
+//! | `ResultInOut<T>`, `ResultInOutEx` | `T *`, `void *`, read and written | both ways, or an address |
 //! | `DnnScalar` | `const void *`: `double` where a tensor of the call has doubles, else `float` | its value |
-//! | `DataType`, `ScalarType`, `ComputeType`, `DnnType` | enums that say how large scalars are | yes |
+//! | `FillIn` | `const void *`, may be null: one element of the type that a `FillType` names | its value |
+//! | `DataType`, `ScalarType`, `ComputeType`, `DnnType`, `FillType` | enums that say how large scalars are | yes |
 //! | `Setting<N>` | an enum that the handle keeps | yes |
-//! | `Count` | `int`: items of the arrays of the call | yes |
+//! | `Count`, `Count64` | `int`, `int64_t`: items of the arrays of the call | yes |
 //! | `InArray<T>`, `OutArray<T>` | `const T *`, `T *`: `Count` items | yes; back |
+//! | `InArrayEx` | `const void *`: `Count` scalars of the type that another parameter names | yes |
 //! | `OutOpt<T>` | `T *`, may be null | back |
 //! | `Finished` | a backend descriptor that is complete | as an id |
 
@@ -99,8 +102,16 @@ super::plain_kinds! {
     ScalarEx5 = *const c_void;
     /// A result of the type that a [`ScalarType`] of the call names.
     ResultEx = *mut c_void;
+    /// Five of them.
+    ResultEx5 = *mut c_void;
+    /// A result of that type which is read and written.
+    ResultInOutEx = *mut c_void;
+    /// [`Count`] scalars in host memory, of the type that a [`ComputeType`] of the call names.
+    InArrayEx = *const c_void;
     /// A scalar of cuDNN.
     DnnScalar = *const c_void;
+    /// An element in host memory, of the type that a [`FillType`] of the call names; may be null.
+    FillIn = *const c_void;
     /// A `cudaDataType` of a matrix or vector.
     DataType = u32;
     /// A `cudaDataType` of scalars.
@@ -109,8 +120,12 @@ super::plain_kinds! {
     ComputeType = u32;
     /// A `cudnnDataType_t` that a tensor or filter descriptor is given.
     DnnType = u32;
+    /// A `cudnnDataType_t` of sequences.
+    FillType = u32;
     /// Items of the arrays of the call.
     Count = i32;
+    /// The same, of the functions that end in `_64`.
+    Count64 = i64;
     /// A backend descriptor that is complete.
     Finished = *mut c_void;
 }

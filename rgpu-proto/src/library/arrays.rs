@@ -1,11 +1,13 @@
 //! Arrays whose length another parameter says.
 
+use std::ffi::c_void;
+
 use super::{Carried, Client, Fault, Notes, Worker};
 use crate::kinds::*;
 use crate::wire::{Decode, Encode};
 
-/// Items of an array at most: a tensor has 8 dimensions (`CUDNN_DIM_MAX`), a search returns some ten algorithms.
-const LONGEST: usize = 1024;
+/// Items of an array at most: the longest are those with a length for each sequence of a batch.
+const LONGEST: usize = 1 << 16;
 
 fn checked(count: usize) -> Result<usize, Fault> {
     if count > LONGEST {
@@ -90,4 +92,46 @@ impl<T: Plain + Encode + Decode> Carried for OutArray<T> {
     fn reply(_: &bool, slot: &Vec<T>, _: &Notes) -> Vec<T> {
         slot.clone()
     }
+}
+
+impl Carried for InArrayEx {
+    type Request = Vec<u8>;
+    type Reply = ();
+    /// Aligned for every type of scalar.
+    type Slot = Vec<u64>;
+
+    unsafe fn request(
+        value: *const c_void,
+        notes: &mut Notes,
+        _: &impl Client,
+    ) -> Result<Vec<u8>, Fault> {
+        let size = checked(notes.count)? * notes.scalar_size().ok_or(Fault::Value)?;
+        if value.is_null() {
+            return Err(Fault::Value);
+        }
+        // SAFETY: the application passes as many scalars as it says, of the type that it says.
+        Ok(unsafe { std::slice::from_raw_parts(value.cast::<u8>(), size) }.to_vec())
+    }
+
+    unsafe fn deliver(_: *const c_void, (): (), _: &Notes) {}
+
+    fn to_library(
+        request: &Vec<u8>,
+        slot: &mut Vec<u64>,
+        notes: &Notes,
+        _: &impl Worker,
+    ) -> Result<*const c_void, Fault> {
+        let size = checked(notes.count)? * notes.scalar_size().ok_or(Fault::Value)?;
+        if request.len() != size {
+            return Err(Fault::Value);
+        }
+        slot.extend(request.chunks(8).map(|part| {
+            let mut bytes = [0; 8];
+            bytes[..part.len()].copy_from_slice(part);
+            u64::from_ne_bytes(bytes)
+        }));
+        Ok(slot.as_ptr().cast())
+    }
+
+    fn reply(_: &Vec<u8>, _: &Vec<u64>, _: &Notes) {}
 }

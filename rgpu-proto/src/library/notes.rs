@@ -22,6 +22,8 @@ pub struct Notes {
     pub device_scalars: bool,
     /// Bytes of a scalar, as a `cudaDataType` for scalars says.
     pub scalar: Option<usize>,
+    /// Two such types differ in size.
+    pub unequal: bool,
     /// Bytes of a real scalar, as the compute type says.
     pub compute: Option<usize>,
     /// A matrix or vector is complex.
@@ -33,13 +35,19 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// A `cudaDataType` of scalars; all of a call have to be as large.
+    pub(super) fn note_scalar(&mut self, size: Option<usize>) {
+        self.unequal |= self.scalar.is_some_and(|known| Some(known) != size);
+        self.scalar = size;
+    }
+
     /// Bytes of a scalar whose type the call names; `None` where it names none that exists.
     ///
     /// `cublasGemmEx` (cuBLAS, "cublasGemmEx"): the scale type follows from the compute type, and is complex
     /// where the matrices are.
     pub fn scalar_size(&self) -> Option<usize> {
-        self.scalar
-            .or_else(|| Some(self.compute? << usize::from(self.complex)))
+        let named = || Some(self.compute? << usize::from(self.complex));
+        self.scalar.or_else(named).filter(|_| !self.unequal)
     }
 }
 
@@ -54,6 +62,16 @@ pub const fn data_type_size(data_type: u32) -> Option<(usize, bool)> {
         5 | 25 | 27 => (16, true),
         6 | 15 | 21 | 23 => (4, true),
         7 | 9 => (2, true),
+        _ => return None,
+    })
+}
+
+/// Bytes of a floating-point number of a `cudnnDataType_t` (cudnn_graph.h).
+pub(super) const fn dnn_type_size(data_type: u32) -> Option<usize> {
+    Some(match data_type {
+        0 => 4,
+        1 => 8,
+        2 | 9 => 2,
         _ => return None,
     })
 }
@@ -84,5 +102,17 @@ mod tests {
         assert_eq!(notes(70, true).scalar_size(), Some(16));
         assert_eq!(notes(64, false).scalar_size(), Some(2));
         assert_eq!(notes(1, false).scalar_size(), None);
+    }
+
+    #[test]
+    fn scalars_of_a_call_are_as_large() {
+        let mut notes = Notes::default();
+        notes.note_scalar(Some(8));
+        notes.note_scalar(Some(8));
+        assert_eq!(notes.scalar_size(), Some(8));
+        notes.note_scalar(Some(4));
+        assert_eq!(notes.scalar_size(), None);
+        notes.note_scalar(Some(4));
+        assert_eq!(notes.scalar_size(), None);
     }
 }

@@ -164,6 +164,45 @@ impl Value {
     }
 }
 
+impl Carried for FillIn {
+    type Request = Option<Bytes>;
+    type Reply = ();
+    type Slot = Box<Scalars>;
+
+    unsafe fn request(
+        value: *const c_void,
+        notes: &mut Notes,
+        _: &impl Client,
+    ) -> Result<Option<Bytes>, Fault> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        let size = notes.scalar_size().ok_or(Fault::Value)?;
+        // SAFETY: the application's element is as large as the type of the call says.
+        unsafe { Bytes::read(value, size) }.map(Some)
+    }
+
+    unsafe fn deliver(_: *const c_void, (): (), _: &Notes) {}
+
+    fn to_library(
+        request: &Option<Bytes>,
+        slot: &mut Box<Scalars>,
+        notes: &Notes,
+        _: &impl Worker,
+    ) -> Result<*const c_void, Fault> {
+        let Some(bytes) = request else {
+            return Ok(std::ptr::null());
+        };
+        if notes.scalar_size() != Some(usize::from(bytes.len)) {
+            return Err(Fault::Value);
+        }
+        slot.0 = bytes.bytes;
+        Ok((&raw const slot.0).cast())
+    }
+
+    fn reply(_: &Option<Bytes>, _: &Box<Scalars>, _: &Notes) {}
+}
+
 /// Where a result goes: `None` is host memory.
 type Place = Option<u64>;
 
@@ -289,41 +328,48 @@ macro_rules! result {
 
 result!([T: Plain] ResultOut<T>, fixed::<T>);
 result!([] ResultEx, named);
+result!([] ResultEx5, named_five);
 
-impl<T: Plain> Carried for ResultInOut<T> {
-    type Request = Value;
-    type Reply = Option<Bytes>;
-    type Slot = Box<Scalars>;
+macro_rules! in_out {
+    ([$($generic:tt)*] $kind:ty, $size:expr) => {
+        impl<$($generic)*> Carried for $kind {
+            type Request = Value;
+            type Reply = Option<Bytes>;
+            type Slot = Box<Scalars>;
 
-    unsafe fn request(value: *mut T, notes: &mut Notes, _: &impl Client) -> Result<Value, Fault> {
-        // SAFETY: the application's value is a T.
-        unsafe { Value::read(value.cast(), fixed::<T>(notes), notes.device_scalars) }
-    }
+            unsafe fn request(value: Self::C, notes: &mut Notes, _: &impl Client) -> Result<Value, Fault> {
+                // SAFETY: the application's value is as large as the types of the call say.
+                unsafe { Value::read(value.cast(), $size(notes), notes.device_scalars) }
+            }
 
-    fn waits(request: &Value, _: &impl Client) -> Option<bool> {
-        Some(matches!(request, Value::Host(_)))
-    }
+            fn waits(request: &Value, _: &impl Client) -> Option<bool> {
+                Some(matches!(request, Value::Host(_)))
+            }
 
-    unsafe fn deliver(value: *mut T, reply: Option<Bytes>, _: &Notes) {
-        if let Some(bytes) = reply.filter(|bytes| usize::from(bytes.len) == size_of::<T>()) {
-            // SAFETY: the application's value is a T.
-            unsafe { bytes.write(value.cast()) };
+            unsafe fn deliver(value: Self::C, reply: Option<Bytes>, notes: &Notes) {
+                if let Some(bytes) = reply.filter(|bytes| Some(usize::from(bytes.len)) == $size(notes)) {
+                    // SAFETY: the application's value is as large as the types of the call say.
+                    unsafe { bytes.write(value.cast()) };
+                }
+            }
+
+            fn to_library(
+                request: &Value,
+                slot: &mut Box<Scalars>,
+                notes: &Notes,
+                worker: &impl Worker,
+            ) -> Result<Self::C, Fault> {
+                let device = notes.device_scalars;
+                Ok(request.to_library(slot, $size(notes), device, worker)?.cast())
+            }
+
+            fn reply(request: &Value, slot: &Box<Scalars>, notes: &Notes) -> Option<Bytes> {
+                let size = $size(notes).filter(|_| matches!(request, Value::Host(_)))?;
+                Some(Bytes::of_slot(slot, size))
+            }
         }
-    }
-
-    fn to_library(
-        request: &Value,
-        slot: &mut Box<Scalars>,
-        notes: &Notes,
-        worker: &impl Worker,
-    ) -> Result<*mut T, Fault> {
-        let device = notes.device_scalars;
-        Ok(request
-            .to_library(slot, fixed::<T>(notes), device, worker)?
-            .cast())
-    }
-
-    fn reply(request: &Value, slot: &Box<Scalars>, _: &Notes) -> Option<Bytes> {
-        matches!(request, Value::Host(_)).then(|| Bytes::of_slot(slot, size_of::<T>()))
-    }
+    };
 }
+
+in_out!([T: Plain] ResultInOut<T>, fixed::<T>);
+in_out!([] ResultInOutEx, named);

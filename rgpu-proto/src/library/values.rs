@@ -91,12 +91,18 @@ noted!(DataType, |value, notes| {
     notes.complex |= notes::data_type_size(value).is_some_and(|(_, complex)| complex);
 });
 noted!(ScalarType, |value, notes| {
-    notes.scalar = notes::data_type_size(value).map(|(size, _)| size);
+    notes.note_scalar(notes::data_type_size(value).map(|(size, _)| size));
 });
 noted!(ComputeType, |value, notes| {
     notes.compute = notes::compute_type_size(value);
 });
+noted!(FillType, |value, notes| {
+    notes.note_scalar(notes::dnn_type_size(value));
+});
 noted!(Count, |value, notes| {
+    notes.count = usize::try_from(value).unwrap_or(0);
+});
+noted!(Count64, |value, notes| {
     notes.count = usize::try_from(value).unwrap_or(0);
 });
 

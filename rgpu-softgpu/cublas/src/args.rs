@@ -1,7 +1,7 @@
 //! Arguments: what C passes as numbers, checked.
 
 use rgpu_softgpu_math::blas::vector::Vector;
-use rgpu_softgpu_math::blas::{Diagonal, Triangle};
+use rgpu_softgpu_math::blas::{Diagonal, Side, Triangle};
 use rgpu_softgpu_math::gemm::Matrix;
 use rgpu_softgpu_math::queue::{self, Run, Span};
 
@@ -81,6 +81,15 @@ pub(crate) fn triangle(value: u32) -> Result<Triangle> {
     match value {
         0 => Ok(Triangle::Lower),
         1 => Ok(Triangle::Upper),
+        _ => Err(Status::INVALID_VALUE),
+    }
+}
+
+/// `cublasSideMode_t`.
+pub(crate) fn side(value: u32) -> Result<Side> {
+    match value {
+        0 => Ok(Side::Left),
+        1 => Ok(Side::Right),
         _ => Err(Status::INVALID_VALUE),
     }
 }

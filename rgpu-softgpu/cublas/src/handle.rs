@@ -8,6 +8,7 @@ use rgpu_softgpu_math::handles::{CUBLAS, Handles};
 use rgpu_softgpu_math::queue::{self, Context, Run, Scalar, Span, Stream};
 
 use crate::status::{Result, Status, require};
+use crate::types::{Blas, C, Real};
 
 /// What a handle remembers.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +84,14 @@ impl Call {
         self.on_device
     }
 
+    /// The same call, with scalars in host memory whatever the pointer mode says.
+    pub(crate) fn with_host_scalars(self) -> Self {
+        Self {
+            on_device: false,
+            ..self
+        }
+    }
+
     /// A scalar argument, in host or device memory as the pointer mode says.
     ///
     /// # Safety
@@ -134,5 +143,50 @@ impl Call {
         // SAFETY: the caller's promise.
         unsafe { result.write_unaligned(value) };
         Ok(())
+    }
+}
+
+/// A scalar that a matrix of `T` is multiplied with; some functions take only real ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Factor<T: Blas> {
+    Any(Scalar<T>),
+    Real(Scalar<Real<T>>),
+}
+
+impl<T: Blas> Factor<T> {
+    /// # Safety
+    /// As [`Call::scalar`].
+    pub(crate) unsafe fn any(call: &Call, pointer: *const C<T>) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        Ok(Self::Any(unsafe { call.scalar(pointer.cast())? }))
+    }
+
+    /// # Safety
+    /// As [`Call::scalar`].
+    pub(crate) unsafe fn real(call: &Call, pointer: *const Real<T>) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        Ok(Self::Real(unsafe { call.scalar(pointer)? }))
+    }
+
+    /// The value; for use when the work runs.
+    pub(crate) fn get(self) -> T {
+        match self {
+            Self::Any(scalar) => scalar.get(),
+            Self::Real(scalar) => T::of_real(scalar.get()),
+        }
+    }
+
+    /// Whether it is known now to be 0.
+    pub(crate) fn is_known_zero(&self) -> bool {
+        match self {
+            Self::Any(Scalar::Known(value)) => value.is_zero(),
+            Self::Real(Scalar::Known(value)) => T::of_real(*value).is_zero(),
+            Self::Any(Scalar::Device(_)) | Self::Real(Scalar::Device(_)) => false,
+        }
+    }
+
+    /// How many of its matrix's elements must be there: none where it is known to be 0.
+    pub(crate) fn needs(&self, extent: usize) -> usize {
+        if self.is_known_zero() { 0 } else { extent }
     }
 }

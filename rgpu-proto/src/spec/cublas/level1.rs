@@ -80,10 +80,10 @@ macro_rules! cublas_level1_rows { ($then:ident) => { $then! {
     0x414a reply  cublasNrm2Ex_64(handle: Handle<Blas>, n: In<i64>, x: Dev, x_type: DataType, incx: In<i64>, result: ResultEx, result_type: ScalarType, execution_type: DataType);
     0x414b posted cublasRotEx(handle: Handle<Blas>, n: In<i32>, x: Dev, x_type: DataType, incx: In<i32>, y: Dev, y_type: DataType, incy: In<i32>, c: ScalarEx, s: ScalarEx, cs_type: ScalarType, executiontype: DataType);
     0x414c posted cublasRotEx_64(handle: Handle<Blas>, n: In<i64>, x: Dev, x_type: DataType, incx: In<i64>, y: Dev, y_type: DataType, incy: In<i64>, c: ScalarEx, s: ScalarEx, cs_type: ScalarType, executiontype: DataType);
-    0x414d absent cublasRotgEx(handle: Handle<Blas>, a: OutPtr, b: OutPtr, ab_type: DataType, c: OutPtr, s: OutPtr, cs_type: DataType, executiontype: DataType);
+    0x414d reply  cublasRotgEx(handle: Handle<Blas>, a: ResultInOutEx, b: ResultInOutEx, ab_type: ScalarType, c: ResultEx, s: ResultEx, cs_type: ScalarType, executiontype: DataType);
     0x414e posted cublasRotmEx(handle: Handle<Blas>, n: In<i32>, x: Dev, x_type: DataType, incx: In<i32>, y: Dev, y_type: DataType, incy: In<i32>, param: ScalarEx5, param_type: ScalarType, executiontype: DataType);
     0x414f posted cublasRotmEx_64(handle: Handle<Blas>, n: In<i64>, x: Dev, x_type: DataType, incx: In<i64>, y: Dev, y_type: DataType, incy: In<i64>, param: ScalarEx5, param_type: ScalarType, executiontype: DataType);
-    0x4150 absent cublasRotmgEx(handle: Handle<Blas>, d1: OutPtr, d1_type: DataType, d2: OutPtr, d2_type: DataType, x1: OutPtr, x1_type: DataType, y1: InPtr, y1_type: DataType, param: OutPtr, param_type: DataType, executiontype: DataType);
+    0x4150 reply  cublasRotmgEx(handle: Handle<Blas>, d1: ResultInOutEx, d1_type: ScalarType, d2: ResultInOutEx, d2_type: ScalarType, x1: ResultInOutEx, x1_type: ScalarType, y1: ScalarEx, y1_type: ScalarType, param: ResultEx5, param_type: ScalarType, executiontype: DataType);
     0x4151 reply  cublasSasum_v2(handle: Handle<Blas>, n: In<i32>, x: Dev, incx: In<i32>, result: ResultOut<f32>);
     0x4152 reply  cublasSasum_v2_64(handle: Handle<Blas>, n: In<i64>, x: Dev, incx: In<i64>, result: ResultOut<f32>);
     0x4153 posted cublasSaxpy_v2(handle: Handle<Blas>, n: In<i32>, alpha: ScalarIn<f32>, x: Dev, incx: In<i32>, y: Dev, incy: In<i32>);

@@ -245,20 +245,20 @@ fn scalar_bytes(sums: Sums, types: Types) -> usize {
 named! {
     /// Products in groups of the same shape.
     unsafe fn gemm_grouped_ex<T: Any, I: Index>(
-        handle: Handle, transa: *const c_void, transb: *const c_void, m: *const c_void, n: *const c_void,
-        k: *const c_void, alpha: *const c_void, a: Dev, atype: u32, lda: *const c_void, b: Dev, btype: u32,
-        ldb: *const c_void, beta: *const c_void, c: Dev, ctype: u32, ldc: *const c_void, groups: I,
-        counts: *const c_void, compute_type: u32,
+        handle: Handle, transa: *const u32, transb: *const u32, m: *const I, n: *const I, k: *const I,
+        alpha: *const c_void, a: Dev, atype: u32, lda: *const I, b: Dev, btype: u32, ldb: *const I,
+        beta: *const c_void, c: Dev, ctype: u32, ldc: *const I, groups: I, counts: *const I, compute_type: u32,
     ) -> Result {
-        let call = Call::new("GemmGroupedBatchedEx", handle)?;
+        // Arrays of scalars are in host memory like the rest of what differs by group.
+        let call = Call::new("GemmGroupedBatchedEx", handle)?.with_host_scalars();
         let (sums, types) = (Sums::new(compute_type)?, [atype, btype, ctype]);
-        let parameters: Groups<I> = Groups {
-            operations: [transa.cast(), transb.cast()],
-            sizes: [m.cast(), n.cast(), k.cast()],
-            ld: [lda.cast(), ldb.cast(), ldc.cast()],
+        let parameters = Groups {
+            operations: [transa, transb],
+            sizes: [m, n, k],
+            ld: [lda, ldb, ldc],
             scalars: [alpha, beta],
             scalar_bytes: scalar_bytes(sums, types),
-            counts: counts.cast(),
+            counts,
         };
         // SAFETY: the contract of this function.
         unsafe { parameters.enqueue(call, groups, sums, types, [a, b, c]) }
@@ -285,10 +285,10 @@ impl Grouped for f64 {
 named! {
     /// Products of one type in groups of the same shape.
     unsafe fn gemm_grouped<T: Grouped, I: Index>(
-        handle: Handle, transa: *const c_void, transb: *const c_void, m: *const c_void, n: *const c_void,
-        k: *const c_void, alpha: *const c_void, a: Dev, lda: *const c_void, b: Dev, ldb: *const c_void,
-        beta: *const c_void, c: Dev, ldc: *const c_void, groups: I, counts: *const c_void,
+        handle: Handle, transa: *const u32, transb: *const u32, m: *const I, n: *const I, k: *const I, alpha: *const T,
+        a: Dev, lda: *const I, b: Dev, ldb: *const I, beta: *const T, c: Dev, ldc: *const I, groups: I, counts: *const I,
     ) -> Result {
+        let (alpha, beta) = (alpha.cast(), beta.cast());
         // SAFETY: the contract of this function.
         unsafe {
             gemm_grouped_ex::<(), I>(

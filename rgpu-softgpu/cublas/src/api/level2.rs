@@ -1,6 +1,7 @@
 //! Products of matrices and vectors.
 
 use rgpu_softgpu_math::blas::structured::{Form, Meaning, Structured};
+use rgpu_softgpu_math::blas::vector::Vector;
 use rgpu_softgpu_math::element::{Element, bf16, c32, c64, f16};
 use rgpu_softgpu_math::gemm::{Matrix, Shape, batch, gemm};
 use rgpu_softgpu_math::queue::Span;
@@ -45,11 +46,7 @@ pub(super) fn operated<T: Blas>(matrix: Structured<T>, operation: Operation) -> 
 }
 
 /// A vector whose step is not 0.
-fn stepped<T, I: Index>(
-    pointer: Dev,
-    len: usize,
-    step: I,
-) -> Result<rgpu_softgpu_math::blas::vector::Vector<T>> {
+pub(super) fn stepped<T, I: Index>(pointer: Dev, len: usize, step: I) -> Result<Vector<T>> {
     require(step.into() != 0)?;
     vector(pointer.cast(), len, step)
 }
@@ -385,8 +382,9 @@ impl Products {
             let (alpha, beta) = (alpha.get().load(), beta.get().load());
             batch(self.count, |index, threads| {
                 let a = self.operation.apply(Matrix::columns(a.get(index), self.ld));
-                let x = column(x.get(index), columns, self.steps[0]);
-                let y = column(y.get(index), rows, self.steps[1]);
+                let [incx, incy] = self.steps.map(|step| step as isize);
+                let x = column(Vector::new(x.get(index), columns, incx));
+                let y = column(Vector::new(y.get(index), rows, incy));
                 let shape = Shape {
                     m: rows,
                     n: 1,
@@ -401,8 +399,7 @@ impl Products {
 }
 
 /// A vector as a matrix of one column.
-fn column<T>(pointer: *mut T, len: usize, step: i64) -> Matrix<T> {
-    let vector = rgpu_softgpu_math::blas::vector::Vector::new(pointer, len, step as isize);
+pub(super) fn column<T>(vector: Vector<T>) -> Matrix<T> {
     Matrix {
         pointer: vector.pointer,
         row: vector.step,

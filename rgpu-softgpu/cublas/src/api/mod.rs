@@ -6,6 +6,7 @@
 )]
 
 mod copies;
+mod factors;
 mod gemm;
 mod gemm_ex;
 mod helper;
@@ -14,10 +15,14 @@ mod level1_ex;
 mod level2;
 mod level3;
 mod rotations;
+mod rotations_ex;
+mod symmetric;
+mod updates;
 
 use std::ffi::c_void;
 
 pub(crate) use copies::*;
+pub(crate) use factors::*;
 pub(crate) use gemm::*;
 pub(crate) use gemm_ex::*;
 pub(crate) use helper::*;
@@ -26,6 +31,9 @@ pub(crate) use level1_ex::*;
 pub(crate) use level2::*;
 pub(crate) use level3::*;
 pub(crate) use rotations::*;
+pub(crate) use rotations_ex::*;
+pub(crate) use symmetric::*;
+pub(crate) use updates::*;
 
 /// A `cublasHandle_t`.
 type Handle = *mut c_void;

@@ -1,5 +1,6 @@
 //! BLAS beside the products of general matrices.
 
+pub mod factors;
 pub mod level3;
 pub mod status;
 pub mod structured;
@@ -23,12 +24,39 @@ impl Triangle {
         }
     }
 
+    /// The rows of a column that are in it, of a matrix with `n` rows.
+    pub fn rows_of(self, column: usize, n: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::Lower => column..n,
+            Self::Upper => 0..column + 1,
+        }
+    }
+
     /// That of the transposed matrix.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::Lower => Self::Upper,
             Self::Upper => Self::Lower,
+        }
+    }
+}
+
+/// From which side a matrix is multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// A B
+    Left,
+    /// B A
+    Right,
+}
+
+impl Side {
+    /// How many rows and columns the matrix on this side of one with `rows` and `columns` has.
+    pub fn of(self, rows: usize, columns: usize) -> usize {
+        match self {
+            Self::Left => rows,
+            Self::Right => columns,
         }
     }
 }

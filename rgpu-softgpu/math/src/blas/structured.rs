@@ -105,6 +105,36 @@ impl<T: Compute> Structured<T> {
         if self.conjugate { value.conj() } else { value }
     }
 
+    /// All of it, column after column.
+    ///
+    /// # Safety
+    /// What is stored lies in memory that may be read.
+    pub unsafe fn expand(&self) -> Vec<T> {
+        let (rows, columns) = self.size();
+        let elements = (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column)));
+        // SAFETY: the caller's promise.
+        elements
+            .map(|(row, column)| unsafe { self.get(row, column) })
+            .collect()
+    }
+
+    /// Stores what is stored of it in another form: one triangle.
+    ///
+    /// # Safety
+    /// Both lie in memory that may be read and, for the other, written.
+    pub unsafe fn copy_triangle(&self, triangle: Triangle, other: &Self) {
+        for column in 0..self.columns {
+            for row in triangle.rows_of(column, self.rows) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    other
+                        .place(row, column)
+                        .write(self.place(row, column).read())
+                };
+            }
+        }
+    }
+
     /// Rows and columns of what is meant.
     fn size(&self) -> (usize, usize) {
         match self.transposed {
@@ -197,6 +227,37 @@ impl<T: Compute> Structured<T> {
                     value /= self.get(row, row);
                 }
                 x.store(row, value);
+            }
+        }
+    }
+
+    /// The stored triangle of A = A + alpha x x*, or of A + alpha x y* + conj(alpha) y x*; of a symmetric matrix without
+    /// the conjugates.
+    ///
+    /// # Safety
+    /// As [`Self::multiply`], and the matrix may be written.
+    pub unsafe fn update(&self, alpha: T, x: Vector<T>, y: Option<Vector<T>>) {
+        let (triangle, hermitian) = match self.meaning {
+            Meaning::Symmetric(triangle) => (triangle, false),
+            Meaning::Hermitian(triangle) => (triangle, true),
+            Meaning::General | Meaning::Triangular(..) => return,
+        };
+        let star = |value: T| if hermitian { value.conj() } else { value };
+        for column in 0..self.columns {
+            // SAFETY: the caller's promise, of all that follows.
+            unsafe {
+                let right = star(y.unwrap_or(x).load::<T>(column)) * alpha;
+                let mirrored = star(alpha * x.load::<T>(column));
+                for row in triangle.rows_of(column, self.rows) {
+                    let mut value = self.place(row, column).read() + x.load::<T>(row) * right;
+                    if let Some(y) = y {
+                        value += y.load::<T>(row) * mirrored;
+                    }
+                    if hermitian && row == column {
+                        value = T::of_real(value.re());
+                    }
+                    self.place(row, column).write(value);
+                }
             }
         }
     }

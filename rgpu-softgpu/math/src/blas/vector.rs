@@ -266,3 +266,64 @@ pub fn make_rotation<S: Compute>(a: S, b: S) -> (S, S, S::Real, S) {
     };
     (S::of_real(r), S::of_real(z), c, S::of_real(s))
 }
+
+/// The modified rotation that makes y1 zero in (sqrt(d1) x1, sqrt(d2) y1): d1, d2 and x1 as they are then, and its
+/// parameters.
+pub fn make_modified<R: Float>([mut d1, mut d2, mut x1]: [R; 3], y1: R) -> ([R; 3], Modified<R>) {
+    let (zero, one) = (R::zero(), R::one());
+    let none = ([zero; 3], [-one, zero, zero, zero, zero]);
+    if d1 < zero {
+        return none;
+    }
+    let (p1, p2) = (d1 * x1, d2 * y1);
+    if p2 == zero {
+        return ([d1, d2, x1], [-(one + one), zero, zero, zero, zero]);
+    }
+    // Which two of its elements are 1 and -1, and h11, h12, h21, h22.
+    let (mut flag, mut h);
+    if (p1 * x1).abs() > (p2 * y1).abs() {
+        h = [one, p2 / p1, -y1 / x1, one];
+        flag = zero;
+        let u = one - h[1] * h[2];
+        if u <= zero {
+            return none;
+        }
+        (d1, d2, x1) = (d1 / u, d2 / u, x1 * u);
+    } else {
+        if p2 * y1 < zero {
+            return none;
+        }
+        h = [p1 / p2, one, -one, x1 / y1];
+        flag = one;
+        let u = one + h[0] * h[3];
+        (d1, d2, x1) = (d2 / u, d1 / u, y1 * u);
+    }
+    // Keeps d1 and d2 away from overflow and underflow; after that no element is known.
+    let by = R::from(4096).unwrap_or(one);
+    let (small, large) = ((by * by).recip(), by * by);
+    let mut scaled = |d: &mut R, row: &mut [R], x: Option<&mut R>| {
+        let mut all = one;
+        while *d != zero && (d.abs() <= small || d.abs() >= large) {
+            let (square, step) = match d.abs() <= small {
+                true => (large, by.recip()),
+                false => (small, by),
+            };
+            *d = *d * square;
+            all = all * step;
+            flag = -one;
+        }
+        row.iter_mut()
+            .chain(x)
+            .for_each(|value| *value = *value * all);
+    };
+    let (first, second) = h.split_at_mut(2);
+    scaled(&mut d1, first, Some(&mut x1));
+    scaled(&mut d2, second, None);
+    let [h11, h12, h21, h22] = h;
+    let parameters = match () {
+        () if flag == zero => [flag, zero, h21, h12, zero],
+        () if flag == one => [flag, h11, zero, zero, h22],
+        () => [flag, h11, h21, h12, h22],
+    };
+    ([d1, d2, x1], parameters)
+}

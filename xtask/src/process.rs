@@ -1,4 +1,4 @@
-//! Child processes which never outlive us: each leads a process group that is killed with its owner, when xtask ends
+//! Child processes which never outlive us: each leads a process group that ends with its owner, when xtask ends
 //! by a signal, and, through `PR_SET_PDEATHSIG`, when xtask is itself killed.
 
 use std::io::{BufRead, BufReader, Read};
@@ -14,21 +14,64 @@ use anyhow::{Context, Result, bail};
 /// Groups alive now; 0 marks a free place. A signal handler reads it, so it is a plain array of atomics.
 static GROUPS: [AtomicI32; 128] = [const { AtomicI32::new(0) }; 128];
 
-/// Kills every child's group when xtask is told to end.
+/// How long children may take to end when they are asked to: a platform stops its jobs, which have groups of their own.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Ends every child's group when xtask is told to end.
 pub(crate) fn end_children_on_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         let handler = end_children as extern "C" fn(libc::c_int);
-        // SAFETY: the handler only calls async-signal-safe functions (kill, _exit) and reads atomics.
+        // SAFETY: the handler only makes async-signal-safe calls and reads atomics.
         unsafe { libc::signal(signal, handler as libc::sighandler_t) };
     }
 }
 
 extern "C" fn end_children(signal: libc::c_int) {
-    for group in &GROUPS {
-        kill_group(group.load(Ordering::Relaxed), libc::SIGKILL);
-    }
+    end_groups(&GROUPS, GRACE);
     // SAFETY: _exit is async-signal-safe.
     unsafe { libc::_exit(128 + signal) }
+}
+
+/// Asks groups to end, and kills them once their leaders have or the time is over. A signal handler calls it: it allocates
+/// nothing.
+fn end_groups(groups: &[AtomicI32], grace: Duration) {
+    let leaders = || groups.iter().map(|group| group.load(Ordering::Relaxed));
+    leaders().for_each(|leader| kill_group(leader, libc::SIGTERM));
+    let end = Instant::now() + grace;
+    for leader in leaders().filter(|&leader| leader > 0) {
+        // SAFETY: plain system call; a process that is gone gives an error.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, leader, 0) } as i32;
+        if fd >= 0 {
+            poll_until(fd, end).ok();
+            // SAFETY: a descriptor of our own, used no more.
+            unsafe { libc::close(fd) };
+        }
+    }
+    leaders().for_each(|leader| kill_group(leader, libc::SIGKILL));
+}
+
+/// Waits until a descriptor can be read, and says whether it can; otherwise the time is over.
+fn poll_until(fd: i32, end: Instant) -> std::io::Result<bool> {
+    loop {
+        let left = end
+            .saturating_duration_since(Instant::now())
+            .as_millis()
+            .min(i32::MAX as u128) as i32;
+        let mut poll = libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid pollfd.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, left) };
+        if ready >= 0 {
+            return Ok(ready > 0);
+        }
+        let error = std::io::Error::last_os_error();
+        if error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 fn kill_group(leader: i32, signal: libc::c_int) {
@@ -80,29 +123,10 @@ impl Group {
         }
         // SAFETY: a fresh descriptor that nobody else owns.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let end = Instant::now() + limit;
-        loop {
-            let left = end
-                .saturating_duration_since(Instant::now())
-                .as_millis()
-                .min(i32::MAX as u128) as i32;
-            let mut poll = libc::pollfd {
-                fd: fd.as_raw_fd(),
-                events: libc::POLLIN,
-                revents: 0,
-            };
-            // SAFETY: one valid pollfd.
-            let ready = unsafe { libc::poll(&raw mut poll, 1, left) };
-            if ready > 0 {
-                return Ok(Some(self.child.wait()?));
-            }
-            if ready == 0 {
-                return Ok(None);
-            }
-            if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
-                return Err(std::io::Error::last_os_error()).context("poll");
-            }
+        if poll_until(fd.as_raw_fd(), Instant::now() + limit).context("poll")? {
+            return Ok(Some(self.child.wait()?));
         }
+        Ok(None)
     }
 }
 
@@ -382,6 +406,28 @@ mod tests {
         assert_eq!(output.stdout, "started\n");
         // Both sleepers hold the pipe: it would not have ended before they did.
         assert!(start.elapsed() < Duration::from_secs(300));
+    }
+
+    #[test]
+    fn groups_are_asked_before_they_are_killed() {
+        let start = |script| {
+            let mut command = shell(script);
+            command.stdout(Stdio::piped());
+            let mut group = Group::spawn(&mut command).unwrap();
+            let lines = lines_in_thread(group.child.stdout.take());
+            // Its traps are set.
+            assert_eq!(lines.recv().unwrap(), "ready");
+            (group, lines)
+        };
+        let (mut tidy, said) =
+            start("trap 'echo tidied; exit 7' TERM; echo ready; sleep 600 & wait");
+        let (mut deaf, _) = start("trap '' TERM; echo ready; sleep 600");
+        let groups = [&tidy, &deaf].map(|group| AtomicI32::new(group.id()));
+        end_groups(&groups, Duration::from_millis(500));
+        let ended = |group: &mut Group| status_text(group.wait(Duration::from_secs(20)).unwrap());
+        assert_eq!(ended(&mut tidy), "exit status 7");
+        assert_eq!(said.recv().unwrap(), "tidied");
+        assert_eq!(ended(&mut deaf), "ended by signal 9");
     }
 
     #[test]

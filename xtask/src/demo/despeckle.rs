@@ -13,6 +13,11 @@ use crate::process;
 use crate::report::Step;
 use crate::toolchain::{Cuda, Python};
 
+/// Where `function.yaml` listens.
+pub(super) const INPUT: &str = "s3://echo/in/";
+/// Where it leaves its results.
+pub(super) const OUTPUT: &str = "s3://echo/out/";
+
 const LIMIT: Duration = Duration::from_secs(300);
 /// The script and what it calls, beside the built program.
 const HOME_FILES: &[&str] = &["despeckle.py"];

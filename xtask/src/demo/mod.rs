@@ -1,7 +1,9 @@
 //! The main job, end to end: a real echocardiogram is uploaded by a stock S3 client, the upload starts a function, its
-//! unmodified CUDA program finds a GPU that is elsewhere, and the results come back to a bucket.
+//! unmodified CUDA program finds a GPU that is elsewhere, and the results come back to a bucket. With `--echo-view` the
+//! same for several movies at once, and for the stock TensorFlow.
 
 mod despeckle;
+mod echo_view;
 mod platform;
 mod summary;
 
@@ -29,6 +31,12 @@ pub(crate) struct Options {
     /// Another DICOM cine loop instead of the echocardiogram that comes with pydicom
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Another job: TensorFlow tells the views of four movies, all at once on one GPU; installs 4 GB the first time
+    #[arg(long, conflicts_with_all = ["iterations", "input"])]
+    echo_view: bool,
+    /// Frames of each rendered movie (--echo-view)
+    #[arg(long, default_value_t = 180, requires = "echo_view")]
+    frames: u32,
     /// Cargo profile for rgpu
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
@@ -36,6 +44,9 @@ pub(crate) struct Options {
 
 /// Runs the demo.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.echo_view {
+        return echo_view::run(options.profile, options.frames);
+    }
     let start = Instant::now();
     let dist = dist::build(options.profile)?;
     let (cuda, python) = (Cuda::install()?, Python::install()?);
@@ -47,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
 
     let step = Step::begin("starting rgpu up");
-    let platform = Platform::start(&dist, &python, &folder)?;
+    let platform = Platform::start(&dist, &python, &folder, &[])?;
     platform.apply(
         &despeckle::definition(),
         &despeckle.variables(&python, options.iterations),
@@ -55,21 +66,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step.done(&platform.describe());
 
     let step = Step::begin("uploading, filtering on the remote GPU, waiting for the results");
-    platform.put(&input, platform::INPUT)?;
+    platform.put(&input, despeckle::INPUT)?;
     let invocation = platform.wait("despeckle")?;
     step.done("");
-    if invocation["state"] != "Succeeded" {
-        let log = platform.log(&invocation).unwrap_or_default();
-        bail!(
-            "the job is {}: {}\n{log}",
-            invocation["state"],
-            invocation["error"]
-        );
-    }
+    platform.check(&invocation)?;
 
     let step = Step::begin("fetching the results");
     let results = folder.join("results");
-    platform.fetch(platform::OUTPUT, &results)?;
+    platform.fetch(despeckle::OUTPUT, &results)?;
     step.done(&paths::shown(&results));
 
     let step = Step::begin("comparing with the plain C++ reference");

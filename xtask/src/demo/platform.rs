@@ -4,17 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::dist::Dist;
 use crate::process::{self, Server};
 use crate::toolchain::Python;
-
-/// Where examples/despeckle/function.yaml listens.
-pub(super) const INPUT: &str = "s3://echo/in/";
-/// Where it leaves its results.
-pub(super) const OUTPUT: &str = "s3://echo/out/";
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
@@ -30,8 +25,13 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    /// Starts it on free ports with an empty folder.
-    pub(super) fn start(dist: &Dist, python: &Python, folder: &Path) -> Result<Self> {
+    /// Starts it on free ports with an empty folder; `more` goes to `rgpu up`.
+    pub(super) fn start(
+        dist: &Dist,
+        python: &Python,
+        folder: &Path,
+        more: &[&str],
+    ) -> Result<Self> {
         let data = folder.join("data");
         if data.exists() {
             std::fs::remove_dir_all(&data)
@@ -41,7 +41,7 @@ impl Platform {
         up.args(["up", "--json", "--listen", "tcp://127.0.0.1:0"]);
         up.args(["--s3", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data"])
             .arg(&data);
-        up.arg("--modules").arg(folder.join("modules"));
+        up.arg("--modules").arg(folder.join("modules")).args(more);
         let mut server = Server::start("rgpu up", &mut up, &folder.join("up.log"))?;
         let lines = server.read_until(START_LIMIT, |line| line.starts_with('{'))?;
         let line = lines.last().map_or("", String::as_str);
@@ -129,6 +129,13 @@ impl Platform {
         process::quiet(&mut self.aws(&arguments), COMMAND_LIMIT).map(drop)
     }
 
+    /// Uploads all files of a folder side by side.
+    pub(super) fn put_all(&self, folder: &Path, to: &str) -> Result<()> {
+        let from = folder.to_string_lossy();
+        let arguments = ["s3", "cp", "--recursive", "--only-show-errors", &from, to];
+        process::quiet(&mut self.aws(&arguments), COMMAND_LIMIT).map(drop)
+    }
+
     /// Downloads all that lies under a path into an empty folder.
     pub(super) fn fetch(&self, from: &str, to: &Path) -> Result<()> {
         if to.exists() {
@@ -146,10 +153,18 @@ impl Platform {
         process::quiet(&mut self.aws(&arguments), COMMAND_LIMIT).map(drop)
     }
 
-    /// Waits for the end of the function's only invocation, and returns what is known of it.
-    pub(super) fn wait(&self, function: &str) -> Result<Value> {
+    /// The invocations there are, newest first.
+    pub(super) fn invocations(&self) -> Result<Vec<Value>> {
+        let listed = process::quiet(&mut self.function_command(&["ls", "--json"]), COMMAND_LIMIT)?;
+        let listed: Value = serde_json::from_str(&listed).context("`rgpu fn ls --json`")?;
+        let all = listed["invocations"].as_array();
+        Ok(all.context("no list of invocations")?.clone())
+    }
+
+    /// Waits for the end of an invocation, of a function's only one or by its number, and returns what is known of it.
+    pub(super) fn wait(&self, what: &str) -> Result<Value> {
         let limit = JOB_LIMIT.as_secs().to_string();
-        let arguments = ["wait", function, "--json", "--timeout", &limit];
+        let arguments = ["wait", what, "--json", "--timeout", &limit];
         let output = process::capture(
             &mut self.function_command(&arguments),
             JOB_LIMIT + COMMAND_LIMIT,
@@ -164,8 +179,21 @@ impl Platform {
         })
     }
 
+    /// Fails with what a job wrote, unless it succeeded.
+    pub(super) fn check(&self, invocation: &Value) -> Result<()> {
+        if invocation["state"] == "Succeeded" {
+            return Ok(());
+        }
+        let log = self.log(invocation).unwrap_or_default();
+        bail!(
+            "the job is {}: {}\n{log}",
+            invocation["state"],
+            invocation["error"]
+        )
+    }
+
     /// What a job wrote.
-    pub(super) fn log(&self, invocation: &Value) -> Result<String> {
+    fn log(&self, invocation: &Value) -> Result<String> {
         process::quiet(
             &mut self.function_command(&["logs", &invocation["id"].to_string()]),
             COMMAND_LIMIT,

@@ -66,7 +66,7 @@ fn row(name: &str, value: String) -> Vec<String> {
     vec![name.to_owned(), value]
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "unknown".to_owned(),
         Value::String(text) => text.clone(),
@@ -74,7 +74,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn size(value: &Value) -> String {
+pub(super) fn size(value: &Value) -> String {
     value
         .as_u64()
         .map_or_else(|| "unknown".to_owned(), report::bytes)
@@ -119,9 +119,7 @@ fn calls(stats: &Value) -> String {
 
 /// How long each phase took, from the scheduler's times, the client library's counts and the program's own clock.
 fn phases(invocation: &Value, stats: &Value, statistics: &Value) -> Vec<Vec<String>> {
-    let times = &invocation["times"];
-    let at = |name: &str| times[name].as_str().and_then(parse_time);
-    let between = |from: &str, to: &str| Some(at(to)? - at(from)?);
+    let between = |from: &str, to: &str| between(invocation, from, to);
     let ms = |name: &str| statistics["ms"][name].as_f64().map(|ms| ms / 1e3);
     let shown = |time: Option<f64>| {
         time.map_or_else(
@@ -164,8 +162,13 @@ fn phases(invocation: &Value, stats: &Value, statistics: &Value) -> Vec<Vec<Stri
     ]
 }
 
-/// Seconds since midnight UTC of an RFC 3339 time in UTC, which the scheduler writes; phases that span midnight are
-/// taken care of by the caller's clamp to zero.
+/// Seconds from one of an invocation's times to another that is less than a day later.
+pub(super) fn between(invocation: &Value, from: &str, to: &str) -> Option<f64> {
+    let at = |name: &str| invocation["times"][name].as_str().and_then(parse_time);
+    Some((at(to)? - at(from)?).rem_euclid(86_400.0))
+}
+
+/// Seconds since midnight UTC of an RFC 3339 time in UTC, which the scheduler writes.
 fn parse_time(text: &str) -> Option<f64> {
     let (_, time) = text.split_once('T')?;
     let mut parts = time.trim_end_matches('Z').split(':');
@@ -184,6 +187,13 @@ mod tests {
     fn times_are_read() {
         assert_eq!(parse_time("2026-01-02T01:02:03.5Z"), Some(3723.5));
         assert_eq!(parse_time("yesterday"), None);
+    }
+
+    #[test]
+    fn a_job_may_run_past_midnight() {
+        let invocation = json!({"times": {"queued": "2026-01-01T23:59:59.5Z", "finished": "2026-01-02T00:00:01Z"}});
+        assert_eq!(between(&invocation, "queued", "finished"), Some(1.5));
+        assert_eq!(between(&invocation, "queued", "input"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | kind | C type | crosses the wire |
 //! |---|---|---|
 //! | `Gone<K>` | a handle that the call destroys | as an id |
+//! | `HandleOpt<K>` | a handle, may be null | as an id, 0 for null |
 //! | `Dev` | a pointer into device memory (also to an array of such pointers) | as an address |
 //! | `ScalarIn<T>` | `const T *`, in host or device memory as the pointer mode says | its value, or an address |
 //! | `ScalarEx`, `ScalarEx5` | `const void *`: one or five scalars of the type that another parameter names | likewise |
@@ -71,6 +72,8 @@ macro_rules! generic {
 generic! {
     /// A handle that the call destroys.
     Gone<K: Named> = *mut c_void;
+    /// A handle that may be null. Not the first of its call.
+    HandleOpt<K: Named> = *mut c_void;
     /// A scalar in host or device memory, as the handle's pointer mode says.
     ScalarIn<T: Plain> = *const T;
     /// A result in host or device memory, as the handle's pointer mode says.

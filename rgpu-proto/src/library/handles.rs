@@ -87,6 +87,51 @@ impl<K: Named> Carried for Handle<K> {
     fn reply(_: &Id<K>, (): &(), _: &Notes) {}
 }
 
+impl<K: Named> Carried for HandleOpt<K> {
+    type Request = Id<K>;
+    type Reply = ();
+    type Slot = ();
+
+    fn note(value: *mut c_void, client: &impl Client, notes: &mut Notes) {
+        if !value.is_null() {
+            Handle::<K>::note(value, client, notes);
+        }
+    }
+
+    unsafe fn request(
+        value: *mut c_void,
+        _: &mut Notes,
+        client: &impl Client,
+    ) -> Result<Id<K>, Fault> {
+        if value.is_null() {
+            return Ok(Id::NULL);
+        }
+        id(value, client)
+    }
+
+    unsafe fn deliver(_: *mut c_void, (): (), _: &Notes) {}
+
+    fn noted(id: &Id<K>, worker: &impl Worker, notes: &mut Notes) {
+        if id.0 != 0 {
+            Handle::<K>::noted(id, worker, notes);
+        }
+    }
+
+    fn to_library(
+        id: &Id<K>,
+        (): &mut (),
+        _: &Notes,
+        worker: &impl Worker,
+    ) -> Result<*mut c_void, Fault> {
+        if id.0 == 0 {
+            return Ok(std::ptr::null_mut());
+        }
+        worker.raw(K::KIND, id.0)
+    }
+
+    fn reply(_: &Id<K>, (): &(), _: &Notes) {}
+}
+
 impl<K: Named> Carried for Gone<K> {
     type Request = Id<K>;
     type Reply = ();

@@ -323,7 +323,8 @@ impl Graph {
         self.fitting(held, function, inputs, output)
     }
 
-    /// A pointwise operation whose tensors can be repeated along the output's dimensions.
+    /// A pointwise operation whose tensors can be repeated along the output's dimensions. An addend whose factor is 0 is
+    /// no operand: TensorFlow gives no pointer for it.
     fn fitting(
         &self,
         held: &Descriptor,
@@ -337,6 +338,11 @@ impl Graph {
         }
         let factors =
             [OP_POINTWISE_ALPHA1, OP_POINTWISE_ALPHA2].map(|name| held.real(name).unwrap_or(1.0));
+        let (function, inputs, factors) = match (inputs.as_slice(), factors) {
+            (&[a, _], [one, 0.0]) if function.adds() => (function.alone(), vec![a], [one, 1.0]),
+            (&[_, b], [0.0, two]) if function.adds() => (function.alone(), vec![b], [two, 1.0]),
+            _ => (function, inputs, factors),
+        };
         Ok(Operation::Pointwise {
             function,
             inputs,
@@ -361,6 +367,11 @@ impl Graph {
             self.operations
                 .push(waiting.remove(ready.ok_or(Status::BAD_PARAM)?));
         }
+        let operations = &self.operations;
+        self.tensors.retain(|id, _| {
+            let mut all = operations.iter();
+            all.any(|operation| operation.output() == *id || operation.inputs().contains(id))
+        });
         for tensor in self.tensors.values().filter(|tensor| tensor.is_virtual) {
             require(
                 self.operations

@@ -39,6 +39,16 @@ impl Function {
         }
     }
 
+    /// Whether it is the sum of two.
+    pub(crate) fn adds(self) -> bool {
+        self.mode == 0
+    }
+
+    /// The operand as it is.
+    pub(crate) fn alone(self) -> Self {
+        Self { mode: 21, ..self }
+    }
+
     /// How many tensors it takes.
     pub(crate) fn operands(self) -> usize {
         match self.mode {

@@ -9,10 +9,12 @@
 //! | `wild` | writes through a wild pointer, then makes a further call |
 //! | `spin` | waits for a kernel that does not end |
 
+mod calls;
+
 use std::ffi::{CString, c_char, c_void};
 use std::process::ExitCode;
 
-use libloading::os::unix::{Library, Symbol};
+use calls::{Failed, Library, cu, null};
 
 const KERNELS: &str = r#"
 .version 7.5
@@ -68,40 +70,12 @@ again:
 /// Numbers added up.
 const N: u32 = 4096;
 
-/// A `CUresult` that is an error.
-struct Failed(u32);
-
-struct Cuda(Library);
-
-/// Calls a driver function by name and turns its result into a `Result`.
-macro_rules! cu {
-    ($cuda:expr, $name:literal, $($arg:expr => $type:ty),*) => {{
-        type Entry = unsafe extern "C" fn($($type),*) -> u32;
-        // SAFETY: the signature is that of the driver API's function of this name.
-        let function = unsafe { $cuda.0.get::<Entry>($name.as_bytes()) };
-        let function: Symbol<Entry> = function.expect($name);
-        // SAFETY: the arguments are valid for the function; pointers are to live locals.
-        match unsafe { function($($arg),*) } {
-            0 => Ok(()),
-            error => {
-                println!("{} {error}", $name);
-                Err(Failed(error))
-            }
-        }
-    }};
-}
-
 fn main() -> ExitCode {
     let mode = std::env::args().nth(1).unwrap_or_default();
-    // SAFETY: loading a CUDA driver has no preconditions.
-    let library = unsafe { Library::new("libcuda.so.1") }.expect("libcuda.so.1");
-    match run(&Cuda(library), &mode) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failed(error)) => ExitCode::from(u8::try_from(error % 256).unwrap_or(255)),
-    }
+    calls::ended(run(&Library::open("libcuda.so.1"), &mode))
 }
 
-fn run(cuda: &Cuda, mode: &str) -> Result<(), Failed> {
+fn run(cuda: &Library, mode: &str) -> Result<(), Failed> {
     let (mut device, mut context, mut module) = (0_i32, null(), null());
     cu!(cuda, "cuInit", 0 => u32)?;
     cu!(cuda, "cuDeviceGet", &raw mut device => *mut i32, 0 => i32)?;
@@ -121,11 +95,7 @@ fn run(cuda: &Cuda, mode: &str) -> Result<(), Failed> {
     }
 }
 
-const fn null() -> *mut c_void {
-    std::ptr::null_mut()
-}
-
-fn function(cuda: &Cuda, module: *mut c_void, name: &str) -> Result<*mut c_void, Failed> {
+fn function(cuda: &Library, module: *mut c_void, name: &str) -> Result<*mut c_void, Failed> {
     let mut function = null();
     let name = CString::new(name).expect("no NUL");
     cu!(cuda, "cuModuleGetFunction", &raw mut function => *mut *mut c_void, module => *mut c_void,
@@ -134,7 +104,7 @@ fn function(cuda: &Cuda, module: *mut c_void, name: &str) -> Result<*mut c_void,
 }
 
 fn launch(
-    cuda: &Cuda,
+    cuda: &Library,
     function: *mut c_void,
     blocks: u32,
     threads: u32,
@@ -146,7 +116,7 @@ fn launch(
 }
 
 /// Adds up numbers on the GPU and checks the sum.
-fn sum(cuda: &Cuda, module: *mut c_void) -> Result<(), Failed> {
+fn sum(cuda: &Library, module: *mut c_void) -> Result<(), Failed> {
     let add_index = function(cuda, module, "add_index")?;
     let mut data = 0_u64;
     let mut host = vec![7_u32; N as usize];
@@ -168,22 +138,22 @@ fn sum(cuda: &Cuda, module: *mut c_void) -> Result<(), Failed> {
     if right { Ok(()) } else { Err(Failed(1)) }
 }
 
-fn wild(cuda: &Cuda, module: *mut c_void) -> Result<(), Failed> {
+fn wild(cuda: &Library, module: *mut c_void) -> Result<(), Failed> {
     let wild = function(cuda, module, "wild")?;
     launch(cuda, wild, 1, 1, &mut [])?;
     // Both report the error: it stays.
-    let first = cu!(cuda, "cuCtxSynchronize",);
+    let first = cu!(cuda, "cuCtxSynchronize");
     let mut data = 0_u64;
     let second = cu!(cuda, "cuMemAlloc_v2", &raw mut data => *mut u64, 4 => usize);
     first.and(second)
 }
 
-fn spin(cuda: &Cuda, module: *mut c_void) -> Result<(), Failed> {
+fn spin(cuda: &Library, module: *mut c_void) -> Result<(), Failed> {
     let spin = function(cuda, module, "spin")?;
     let mut flag = 0_u64;
     cu!(cuda, "cuMemAlloc_v2", &raw mut flag => *mut u64, 4 => usize)?;
     cu!(cuda, "cuMemsetD32_v2", flag => u64, 0 => u32, 1 => usize)?;
     launch(cuda, spin, 1, 1, &mut [(&raw mut flag).cast()])?;
     println!("spinning");
-    cu!(cuda, "cuCtxSynchronize",)
+    cu!(cuda, "cuCtxSynchronize")
 }

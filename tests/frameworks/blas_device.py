@@ -112,7 +112,7 @@ class Device:
     def synchronise(self):
         self.cuda("cuStreamSynchronize", self.stream)
 
-    def check_streams(self):
+    def settle(self):
         self.cuda("cuCtxSynchronize")
 
     def on_device(self, on):

@@ -70,8 +70,6 @@ class Filter:
 class Dnn:
     def __init__(self, device=None):
         self.device = device or Device()
-        # A blocking one: copies go through the default stream, which another would not wait for.
-        self.device.cuda("cuStreamCreate", ctypes.byref(self.device.stream), 0)
         self.lib = ctypes.CDLL("libcudnn.so.9")
         self.handle = pointer()
         self("Create", ctypes.byref(self.handle))
@@ -106,7 +104,7 @@ class Dnn:
         return self.device.array(numpy.zeros(max(size, 1), numpy.uint8))
 
     def settle(self):
-        self.device.check_streams()
+        self.device.settle()
 
 
 class Blend:

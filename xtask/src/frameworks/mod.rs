@@ -64,7 +64,7 @@ const TESTS: &[Test] = &[
         name: "blas",
         folder: "tests/frameworks",
         arguments: &["blas.py"],
-        ways: &[Way::Local],
+        ways: Way::GPU,
         remote: &[],
     },
     Test {

@@ -10,6 +10,7 @@
 //! | `lt` | a product with bias and ReLU, by the first algorithm of the heuristics |
 //! | `dnn` | a convolution by the function of that name |
 //! | `dnn-graph` | the same as an operation graph |
+//! | `dnn-fused` | the same with a sum, a bias and ReLU behind it |
 
 mod calls;
 #[path = "library_probe/dnn.rs"]
@@ -35,6 +36,7 @@ fn run(mode: &str) -> Result<(), Failed> {
         "lt" => lt::product(&device),
         "dnn" => dnn::convolution(&device),
         "dnn-graph" => dnn::graph(&device),
+        "dnn-fused" => dnn::fused(&device),
         other => panic!("no mode `{other}`"),
     }
 }

@@ -63,11 +63,16 @@ fn cublaslt_multiplies_adds_and_cuts_off() {
 fn cudnn_convolves() {
     assert_prints(
         "dnn",
-        "shape [2, 4, 3, 4]\nconvolution right\ncudnnSetTensor4dDescriptor 2000\ngone true\n",
+        "shape [2, 4, 3, 4]\nconvolution right\nreserve true\ncudnnSetTensor4dDescriptor 2000\ngone true\n",
     );
 }
 
 #[test]
 fn cudnn_convolves_by_a_graph() {
     assert_prints("dnn-graph", "found 1\nworkspace true\ngraph right\n");
+}
+
+#[test]
+fn cudnn_fuses_a_graph() {
+    assert_prints("dnn-fused", "found 1\nworkspace true\nfused right\n");
 }

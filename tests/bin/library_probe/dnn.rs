@@ -123,6 +123,11 @@ pub(crate) fn convolution(device: &Device) -> Result<(), Failed> {
         x => *mut c_void, dnn.x => u64, w => *mut c_void, dnn.w => u64, how => *mut c_void, 0 => u32, 0 => u64, 0 => usize,
         &raw const zero => *const f32, y => *mut c_void, dnn.y => u64)?;
     dnn.judge("convolution")?;
+    // CUDNN_BATCHNORM_SPATIAL, CUDNN_BATCHNORM_OPS_BN: there is no activation.
+    let mut reserve = usize::MAX;
+    cu!(dnn.library, "cudnnGetBatchNormalizationTrainingExReserveSpaceSize", dnn.handle => *mut c_void, 1 => u32,
+        0 => u32, null() => *mut c_void, x => *mut c_void, &raw mut reserve => *mut usize)?;
+    println!("reserve {}", reserve < usize::MAX);
     cu!(dnn.library, "cudnnDestroyConvolutionDescriptor", how => *mut c_void)?;
     cu!(dnn.library, "cudnnDestroyFilterDescriptor", w => *mut c_void)?;
     cu!(dnn.library, "cudnnDestroyTensorDescriptor", y => *mut c_void)?;
@@ -135,11 +140,13 @@ pub(crate) fn convolution(device: &Device) -> Result<(), Failed> {
 }
 
 /// `cudnnBackendDescriptorType_t`.
+const POINTWISE: u32 = 0;
 const CONVOLUTION: u32 = 1;
 const ENGINE_CONFIGURATION: u32 = 3;
 const HEURISTICS: u32 = 4;
 const PLAN: u32 = 5;
 const FORWARD: u32 = 10;
+const BY_ELEMENT: u32 = 13;
 const GRAPH: u32 = 15;
 const VARIANT_PACK: u32 = 16;
 const TENSOR: u32 = 17;
@@ -147,14 +154,20 @@ const TENSOR: u32 = 17;
 /// `cudnnBackendAttributeType_t`.
 const HANDLE: u32 = 0;
 const DATA_TYPE: u32 = 1;
+const BOOLEAN: u32 = 2;
 const INT64: u32 = 3;
 const FLOAT: u32 = 4;
 const POINTER: u32 = 6;
 const MODE: u32 = 7;
 const HEURISTICS_MODE: u32 = 8;
+const POINTWISE_MODE: u32 = 14;
 const DESCRIPTOR: u32 = 15;
 
-/// Descriptors of the graph API.
+/// `cudnnPointwiseMode_t`.
+const ADD: u32 = 0;
+const RELU: u32 = 100;
+
+/// Descriptors of the graph API. Attributes are `cudnnBackendAttributeName_t`.
 impl Dnn<'_> {
     fn make(&self, kind: u32) -> Result<*mut c_void, Failed> {
         let mut descriptor = null();
@@ -178,94 +191,161 @@ impl Dnn<'_> {
         Ok(descriptor)
     }
 
-    fn tensor(&self, id: i64, shape: [usize; 4]) -> Result<*mut c_void, Failed> {
+    /// Packed; one that is `inner` has no memory.
+    fn tensor(&self, id: i64, shape: [usize; 4], inner: bool) -> Result<*mut c_void, Failed> {
         let dimensions = shape.map(|size| size as i64);
         let strides = [
             shape[1] * shape[2] * shape[3],
             shape[2] * shape[3],
             shape[3],
             1,
-        ]
-        .map(|stride| stride as i64);
+        ];
         let tensor = self.make(TENSOR)?;
         self.set(tensor, 901, DATA_TYPE, &[0_u32])?;
         self.set(tensor, 902, INT64, &dimensions)?;
-        self.set(tensor, 903, INT64, &strides)?;
+        self.set(tensor, 903, INT64, &strides.map(|stride| stride as i64))?;
         self.set(tensor, 906, INT64, &[id])?;
         self.set(tensor, 900, INT64, &[16_i64])?;
+        self.set(tensor, 907, BOOLEAN, &[inner])?;
         self.finish(tensor)
+    }
+
+    fn convolve(
+        &self,
+        x: *mut c_void,
+        w: *mut c_void,
+        y: *mut c_void,
+    ) -> Result<*mut c_void, Failed> {
+        let how = self.make(CONVOLUTION)?;
+        let (pad, stride) = (PAD.map(|v| v as i64), STRIDE.map(|v| v as i64));
+        self.set(how, 106, INT64, &[2_i64])?;
+        self.set(how, 100, DATA_TYPE, &[0_u32])?;
+        self.set(how, 101, MODE, &[1_u32])?;
+        self.set(how, 102, INT64, &[1_i64; 2])?;
+        self.set(how, 103, INT64, &stride)?;
+        self.set(how, 104, INT64, &pad)?;
+        self.set(how, 105, INT64, &pad)?;
+        let how = self.finish(how)?;
+        let operation = self.make(FORWARD)?;
+        for (name, part) in [(702, how), (703, w), (704, x), (705, y)] {
+            self.set(operation, name, DESCRIPTOR, &[part])?;
+        }
+        self.set(operation, 700, FLOAT, &[1.0_f32])?;
+        self.set(operation, 701, FLOAT, &[0.0_f32])?;
+        self.finish(operation)
+    }
+
+    /// `y = mode(x, factor * b)`.
+    fn by_element(
+        &self,
+        mode: u32,
+        x: *mut c_void,
+        b: Option<(*mut c_void, f32)>,
+        y: *mut c_void,
+    ) -> Result<*mut c_void, Failed> {
+        let function = self.make(POINTWISE)?;
+        self.set(function, 0, POINTWISE_MODE, &[mode])?;
+        self.set(function, 1, DATA_TYPE, &[0_u32])?;
+        let function = self.finish(function)?;
+        let operation = self.make(BY_ELEMENT)?;
+        for (name, part) in [(750, function), (751, x), (753, y)] {
+            self.set(operation, name, DESCRIPTOR, &[part])?;
+        }
+        if let Some((b, factor)) = b {
+            self.set(operation, 752, DESCRIPTOR, &[b])?;
+            self.set(operation, 755, FLOAT, &[factor])?;
+        }
+        self.finish(operation)
+    }
+
+    /// Runs operations by the first configuration of the heuristics, with the tensors' ids and memory.
+    fn execute(
+        &self,
+        operations: &[*mut c_void],
+        ids: &[i64],
+        memory: &[u64],
+    ) -> Result<(), Failed> {
+        let graph = self.make(GRAPH)?;
+        self.set(graph, 800, HANDLE, &[self.handle])?;
+        self.set(graph, 801, DESCRIPTOR, operations)?;
+        let graph = self.finish(graph)?;
+        let heuristics = self.make(HEURISTICS)?;
+        self.set(heuristics, 201, DESCRIPTOR, &[graph])?;
+        // CUDNN_HEUR_MODE_A.
+        self.set(heuristics, 200, HEURISTICS_MODE, &[3_u32])?;
+        let heuristics = self.finish(heuristics)?;
+        let configuration = self.make(ENGINE_CONFIGURATION)?;
+        let (mut found, mut into) = (0_i64, [configuration]);
+        cu!(self.library, "cudnnBackendGetAttribute", heuristics => *mut c_void, 202 => u32, DESCRIPTOR => u32,
+            1 => i64, &raw mut found => *mut i64, into.as_mut_ptr().cast() => *mut c_void)?;
+        println!("found {found}");
+
+        let plan = self.make(PLAN)?;
+        self.set(plan, 400, HANDLE, &[self.handle])?;
+        self.set(plan, 401, DESCRIPTOR, &[configuration])?;
+        let plan = self.finish(plan)?;
+        let (mut size, mut one) = (-1_i64, 0_i64);
+        cu!(self.library, "cudnnBackendGetAttribute", plan => *mut c_void, 402 => u32, INT64 => u32, 1 => i64,
+            &raw mut one => *mut i64, (&raw mut size).cast() => *mut c_void)?;
+        println!("workspace {}", size >= 0);
+        let workspace = self.device.array(&vec![0_u8; size as usize + 1])?;
+
+        let pack = self.make(VARIANT_PACK)?;
+        self.set(pack, 1000, INT64, ids)?;
+        self.set(pack, 1001, POINTER, memory)?;
+        self.set(pack, 1003, POINTER, &[workspace])?;
+        let pack = self.finish(pack)?;
+        cu!(self.library, "cudnnBackendExecute", self.handle => *mut c_void, plan => *mut c_void, pack => *mut c_void)?;
+        for descriptor in [pack, plan, configuration, heuristics, graph] {
+            cu!(self.library, "cudnnBackendDestroyDescriptor", descriptor => *mut c_void)?;
+        }
+        Ok(())
     }
 }
 
-/// As a graph of one operation, by the first configuration of the heuristics.
+/// As a graph of one operation.
 pub(crate) fn graph(device: &Device) -> Result<(), Failed> {
     let dnn = Dnn::open(device)?;
-    let (x, w, y) = (dnn.tensor(1, X)?, dnn.tensor(2, W)?, dnn.tensor(3, Y)?);
-    let how = dnn.make(CONVOLUTION)?;
-    let (pad, stride) = (PAD.map(|v| v as i64), STRIDE.map(|v| v as i64));
-    dnn.set(how, 106, INT64, &[2_i64])?;
-    dnn.set(how, 100, DATA_TYPE, &[0_u32])?;
-    dnn.set(how, 101, MODE, &[1_u32])?;
-    dnn.set(how, 102, INT64, &[1_i64; 2])?;
-    dnn.set(how, 103, INT64, &stride)?;
-    dnn.set(how, 104, INT64, &pad)?;
-    dnn.set(how, 105, INT64, &pad)?;
-    let how = dnn.finish(how)?;
-
-    let operation = dnn.make(FORWARD)?;
-    for (name, part) in [(702, how), (703, w), (704, x), (705, y)] {
-        dnn.set(operation, name, DESCRIPTOR, &[part])?;
-    }
-    dnn.set(operation, 700, FLOAT, &[1.0_f32])?;
-    dnn.set(operation, 701, FLOAT, &[0.0_f32])?;
-    let operation = dnn.finish(operation)?;
-    let graph = dnn.make(GRAPH)?;
-    dnn.set(graph, 800, HANDLE, &[dnn.handle])?;
-    dnn.set(graph, 801, DESCRIPTOR, &[operation])?;
-    let graph = dnn.finish(graph)?;
-
-    let heuristics = dnn.make(HEURISTICS)?;
-    dnn.set(heuristics, 201, DESCRIPTOR, &[graph])?;
-    // CUDNN_HEUR_MODE_A.
-    dnn.set(heuristics, 200, HEURISTICS_MODE, &[3_u32])?;
-    let heuristics = dnn.finish(heuristics)?;
-    let configuration = dnn.make(ENGINE_CONFIGURATION)?;
-    let mut found = 0_i64;
-    let mut into = [configuration];
-    cu!(dnn.library, "cudnnBackendGetAttribute", heuristics => *mut c_void, 202 => u32, DESCRIPTOR => u32, 1 => i64,
-        &raw mut found => *mut i64, into.as_mut_ptr().cast() => *mut c_void)?;
-    println!("found {found}");
-
-    let plan = dnn.make(PLAN)?;
-    dnn.set(plan, 400, HANDLE, &[dnn.handle])?;
-    dnn.set(plan, 401, DESCRIPTOR, &[configuration])?;
-    let plan = dnn.finish(plan)?;
-    let (mut size, mut one) = (-1_i64, 0_i64);
-    cu!(dnn.library, "cudnnBackendGetAttribute", plan => *mut c_void, 402 => u32, INT64 => u32, 1 => i64,
-        &raw mut one => *mut i64, (&raw mut size).cast() => *mut c_void)?;
-    println!("workspace {}", size >= 0);
-    let workspace = device.array(&vec![0_u8; size as usize + 1])?;
-
-    let pack = dnn.make(VARIANT_PACK)?;
-    dnn.set(pack, 1000, INT64, &[1_i64, 2, 3])?;
-    dnn.set(pack, 1001, POINTER, &[dnn.x, dnn.w, dnn.y])?;
-    dnn.set(pack, 1003, POINTER, &[workspace])?;
-    let pack = dnn.finish(pack)?;
-    cu!(dnn.library, "cudnnBackendExecute", dnn.handle => *mut c_void, plan => *mut c_void, pack => *mut c_void)?;
+    let (x, w, y) = (
+        dnn.tensor(1, X, false)?,
+        dnn.tensor(2, W, false)?,
+        dnn.tensor(3, Y, false)?,
+    );
+    let operation = dnn.convolve(x, w, y)?;
+    dnn.execute(&[operation], &[1, 2, 3], &[dnn.x, dnn.w, dnn.y])?;
     dnn.judge("graph")?;
-    for descriptor in [
-        pack,
-        plan,
-        configuration,
-        heuristics,
-        graph,
-        operation,
-        how,
-        y,
-        w,
-        x,
-    ] {
+    for descriptor in [operation, y, w, x] {
         cu!(dnn.library, "cudnnBackendDestroyDescriptor", descriptor => *mut c_void)?;
     }
+    dnn.close()
+}
+
+/// With a sum, a bias and ReLU behind it, as TensorFlow has it: what is summed has the factor 0 and no memory.
+pub(crate) fn fused(device: &Device) -> Result<(), Failed> {
+    let mut dnn = Dnn::open(device)?;
+    let bias = numbers(Y[1], 3);
+    let shape = [1, Y[1], 1, 1];
+    let (x, w, y) = (
+        dnn.tensor(1, X, false)?,
+        dnn.tensor(2, W, false)?,
+        dnn.tensor(3, Y, false)?,
+    );
+    let (side, b) = (dnn.tensor(4, Y, false)?, dnn.tensor(5, shape, false)?);
+    let inner = [6, 7, 8].map(|id| dnn.tensor(id, Y, true));
+    let [convolved, summed, shifted] = inner;
+    let (convolved, summed, shifted) = (convolved?, summed?, shifted?);
+    let operations = [
+        dnn.convolve(x, w, convolved)?,
+        dnn.by_element(ADD, convolved, Some((side, 0.0)), summed)?,
+        dnn.by_element(ADD, summed, Some((b, 1.0)), shifted)?,
+        dnn.by_element(RELU, shifted, None, y)?,
+    ];
+    let memory = [dnn.x, dnn.w, dnn.y, 0, device.array(&bias)?];
+    dnn.execute(&operations, &[1, 2, 3, 4, 5], &memory)?;
+    let channel = |at: usize| at / (Y[2] * Y[3]) % Y[1];
+    for (at, value) in dnn.want.iter_mut().enumerate() {
+        *value = (*value + bias[channel(at)]).max(0.0);
+    }
+    dnn.judge("fused")?;
     dnn.close()
 }

@@ -21,7 +21,7 @@ use crate::shadow::memory::Memory;
 use crate::shadow::modules::Modules;
 use crate::shadow::streams::Streams;
 use crate::stats::STATS;
-use crate::{config, log, session, stats};
+use crate::{api, config, log, session, stats};
 
 /// What `cuDriverGetVersion` says before there is a session: the version whose functions this library has.
 pub(crate) const OWN_VERSION: i32 = 13000;
@@ -288,8 +288,10 @@ impl ClientSide for &'static Client {
             let stream = u32::decode(&mut Reader::new(body)).unwrap_or(0);
             self.streams.hold().wait_behind_host(stream);
         }
-        self.session
-            .post_bytes(op, Origin::within(context), &[body])
+        api::posting(self, op, body, || {
+            self.session
+                .post_bytes(op, Origin::within(context), &[body])
+        })
     }
 
     fn call(&self, op: Opcode, body: &[u8]) -> Result<Vec<u8>, Status> {
@@ -302,6 +304,9 @@ impl ClientSide for &'static Client {
             return Ok(known);
         }
         let origin = Origin::within(context);
+        if let Some(answer) = api::occupancy_of_all_blocks(self, op, origin, body) {
+            return answer;
+        }
         let answer = self.session.ask(op, origin, &[body])?;
         self.modules.hold().observe(op, body, &answer);
         if op == SET_LIMIT {

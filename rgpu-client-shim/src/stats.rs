@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec::driver::ROWS;
+
+use crate::names::Hold;
 
 /// A count.
 #[derive(Debug, Default)]
@@ -44,8 +48,8 @@ pub(crate) struct Stats {
     first: AtomicU64,
     /// Unix time of the last call, in microseconds.
     last: AtomicU64,
-    /// Calls that waited for an answer.
-    pub(crate) round_trips: Counter,
+    /// Calls that waited for an answer and the time of their waits, by operation.
+    waits: Mutex<BTreeMap<u16, (u64, Duration)>>,
     /// Frames sent.
     pub(crate) frames_sent: Counter,
     /// Frames received.
@@ -54,8 +58,6 @@ pub(crate) struct Stats {
     pub(crate) bytes_sent: Counter,
     /// Bytes received, headers included.
     pub(crate) bytes_received: Counter,
-    /// Time spent waiting for answers.
-    pub(crate) waited: Counter,
     /// Time spent connecting.
     pub(crate) connecting: Counter,
     /// Time spent loading modules.
@@ -71,12 +73,11 @@ pub(crate) static STATS: Stats = Stats {
     calls: [const { Counter::new() }; ROWS.len()],
     first: AtomicU64::new(0),
     last: AtomicU64::new(0),
-    round_trips: Counter::new(),
+    waits: Mutex::new(BTreeMap::new()),
     frames_sent: Counter::new(),
     frames_received: Counter::new(),
     bytes_sent: Counter::new(),
     bytes_received: Counter::new(),
-    waited: Counter::new(),
     connecting: Counter::new(),
     module_load: Counter::new(),
     modules: Counter::new(),
@@ -121,6 +122,14 @@ impl Stats {
         }
     }
 
+    /// Counts a wait for answers of `op`.
+    pub(crate) fn wait(&self, op: Opcode, time: Duration) {
+        let mut waits = self.waits.hold();
+        let (count, sum) = waits.entry(op.0).or_default();
+        *count += 1;
+        *sum += time;
+    }
+
     fn report(&self, session: &Session) -> serde_json::Value {
         let mut by_class = BTreeMap::from(
             ["posted", "reply", "local", "custom", "absent"].map(|class| (class, 0_u64)),
@@ -133,6 +142,16 @@ impl Stats {
                 by_name.insert(row.name, count);
             }
         }
+        let waits = self.waits.hold().clone();
+        let by_operation: BTreeMap<_, _> = waits
+            .iter()
+            .map(|(op, (count, time))| {
+                let wait =
+                    serde_json::json!({"round_trips": count, "wait_seconds": time.as_secs_f64()});
+                (Opcode(*op).name(), wait)
+            })
+            .collect();
+        let waited: Duration = waits.values().map(|(_, time)| *time).sum();
         let unix = |time: &AtomicU64| time.load(Relaxed) as f64 / 1e6;
         serde_json::json!({
             "server": session.server,
@@ -144,12 +163,13 @@ impl Stats {
             "calls": by_name.values().sum::<u64>(),
             "calls_by_class": by_class,
             "calls_by_name": by_name,
-            "round_trips": self.round_trips.get(),
+            "round_trips": waits.values().map(|(count, _)| count).sum::<u64>(),
+            "waits_by_operation": by_operation,
             "frames_sent": self.frames_sent.get(),
             "frames_received": self.frames_received.get(),
             "bytes_sent": self.bytes_sent.get(),
             "bytes_received": self.bytes_received.get(),
-            "wait_seconds": self.waited.seconds(),
+            "wait_seconds": waited.as_secs_f64(),
             "connect_seconds": self.connecting.seconds(),
             "module_load_seconds": self.module_load.seconds(),
             "modules_loaded": self.modules.get(),
@@ -189,5 +209,18 @@ mod tests {
         assert!(report["calls_by_name"]["cuDriverGetVersion"].as_u64() >= Some(1));
         assert!(report["calls_by_class"]["local"].as_u64() >= Some(1));
         assert!(report["first_call_unix"].as_f64() > Some(1e9));
+    }
+
+    #[test]
+    fn waits_are_counted_by_operation() {
+        STATS.wait(Opcode::FENCE, Duration::from_millis(1500));
+        STATS.wait(Opcode::FENCE, Duration::from_millis(500));
+        let report = STATS.report(&Session::default());
+        let fences = &report["waits_by_operation"]["FENCE"];
+        assert_eq!(
+            (&fences["round_trips"], &fences["wait_seconds"]),
+            (&2.into(), &2.0.into())
+        );
+        assert!(report["round_trips"].as_u64() >= Some(2));
     }
 }

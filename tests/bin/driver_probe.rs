@@ -8,6 +8,7 @@
 //! | `loop` | the same, for ever |
 //! | `wild` | writes through a wild pointer, then makes a further call |
 //! | `spin` | waits for a kernel that does not end |
+//! | `poll` | asks of a hundred events again and again whether they have happened |
 
 mod calls;
 
@@ -91,6 +92,7 @@ fn run(cuda: &Library, mode: &str) -> Result<(), Failed> {
         },
         "wild" => wild(cuda, module),
         "spin" => spin(cuda, module),
+        "poll" => poll(cuda, module),
         other => panic!("no mode `{other}`"),
     }
 }
@@ -113,6 +115,33 @@ fn launch(
     cu!(cuda, "cuLaunchKernel", function => *mut c_void, blocks => u32, 1 => u32, 1 => u32, threads => u32,
         1 => u32, 1 => u32, 0 => u32, null() => *mut c_void, params.as_mut_ptr() => *mut *mut c_void,
         std::ptr::null_mut() => *mut *mut c_void)
+}
+
+/// Polls an event behind each of a hundred kernels.
+fn poll(cuda: &Cuda, module: *mut c_void) -> Result<(), Failed> {
+    const NOT_READY: u32 = 600;
+    type Query = unsafe extern "C" fn(*mut c_void) -> u32;
+    // SAFETY: the signature is that of the driver API's function of this name.
+    let query = unsafe { cuda.0.get::<Query>(b"cuEventQuery") }.expect("cuEventQuery");
+    let add_index = function(cuda, module, "add_index")?;
+    let (mut data, mut event, mut n) = (0_u64, null(), N);
+    cu!(cuda, "cuMemAlloc_v2", &raw mut data => *mut u64, 4 * N as usize => usize)?;
+    cu!(cuda, "cuEventCreate", &raw mut event => *mut *mut c_void, 0 => u32)?;
+    for _ in 0..100 {
+        let mut params = [(&raw mut data).cast(), (&raw mut n).cast()];
+        launch(cuda, add_index, N / 256, 256, &mut params)?;
+        cu!(cuda, "cuEventRecord", event => *mut c_void, null() => *mut c_void)?;
+        loop {
+            // SAFETY: the event was created above.
+            match unsafe { query(event) } {
+                0 => break,
+                NOT_READY => std::hint::spin_loop(),
+                error => return Err(Failed(error)),
+            }
+        }
+    }
+    println!("polled");
+    Ok(())
 }
 
 /// Adds up numbers on the GPU and checks the sum.

@@ -55,6 +55,23 @@ fn the_library_preloaded() {
 }
 
 #[test]
+fn polling_events_costs_no_round_trips() {
+    let server = Server::start(&built(), "512Mi");
+    let stats = std::env::temp_dir().join(format!("rgpu-poll-{}.json", std::process::id()));
+    let out = run(program(&server.tcp, probe())
+        .arg("poll")
+        .env("LD_LIBRARY_PATH", libraries(&built()))
+        .env("RGPU_STATS", &stats));
+    assert!(out.status.success(), "{out:?}");
+    assert_eq!(out.stdout, "polled\n");
+    let account: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&stats).expect("statistics")).expect("JSON");
+    std::fs::remove_file(&stats).expect("it is there");
+    // The module is loaded; nothing else waits.
+    assert_eq!(account["round_trips"], 1, "{account}");
+}
+
+#[test]
 fn rgpu_run_adds_to_what_the_variables_hold() {
     let show = "echo $LD_PRELOAD; echo $LD_LIBRARY_PATH";
     let mut command = Command::new(built().join("rgpu"));

@@ -87,7 +87,9 @@ fn reset(client: &'static Client, id: u32) -> Result {
 
 /// Forgets all that a context holds. Its memory is freed for others.
 fn forget(client: &'static Client, id: u32) {
-    client.streams.hold().forget_context(id);
+    for watch in client.streams.hold().forget_context(id) {
+        client.session.give_up(watch);
+    }
     client.modules.hold().forget_context(id);
     let mut memory = client.memory.hold();
     memory.forget_context_globals(id);

@@ -1,4 +1,15 @@
 //! Events.
+//!
+//! Programs poll events, so a query crosses the wire only where it has to. What is known of a recording:
+//!
+//! ```text
+//! Happened ──record──> Issued ──query, nothing heard since──> Watched ──answer──> Happened
+//!                        └──query, the server has been heard: ask it──> Happened, or Watched
+//! ```
+//!
+//! As long as the server has not been heard since the recording was issued, the program cannot know that it has
+//! happened, and "not ready" is a true answer. The server answers a watch before anything that would show the program
+//! in another way that the event has happened (docs/protocol.md, "Order and waiting").
 
 use rgpu_proto::handle::Event;
 use rgpu_proto::msg::stream::{EventCreate, EventRef};
@@ -6,7 +17,8 @@ use rgpu_proto::opcode::Opcode;
 
 use super::*;
 use crate::client::get as client;
-use crate::shadow::streams::Event as Known;
+use crate::shadow::modules::words;
+use crate::shadow::streams::{Event as Known, Recording, Streams};
 
 /// `CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS`.
 const FLAGS: u32 = 7;
@@ -38,7 +50,11 @@ pub(crate) unsafe fn cuEventCreate(ph_event: *mut *mut c_void, flags: u32) -> Re
     client
         .session
         .post(const { Opcode::of("cuEventCreate") }, &body)?;
-    client.streams.hold().events.insert(id, Known { context });
+    let known = Known {
+        context,
+        recording: Recording::Happened,
+    };
+    client.streams.hold().events.insert(id, known);
     // SAFETY: the application's pointer.
     unsafe { put(ph_event, Id::<Event>::new(id).to_c()) }
 }
@@ -47,27 +63,130 @@ pub(crate) unsafe fn cuEventDestroy_v2(h_event: *mut c_void) -> Result {
     let client = client()?;
     client.session.usable()?;
     let id = event(client, h_event)?;
-    client.streams.hold().events.remove(&id);
+    let gone = client.streams.hold().events.remove(&id);
+    if let Some(watch) = gone.and_then(|event| event.recording.watch()) {
+        client.session.give_up(watch);
+    }
     let op = const { Opcode::of("cuEventDestroy_v2") };
     client.session.post(op, &EventRef { id: Id::new(id) })
 }
 
-pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
-    let client = client()?;
-    let id = event(client, h_event)?;
-    let op = const { Opcode::of("cuEventQuery") };
-    client
+/// The event that a posted call records.
+fn recorded(op: Opcode, body: &[u8]) -> Option<u32> {
+    const RECORD: Opcode = Opcode::of("cuEventRecord");
+    const RECORD_WITH_FLAGS: Opcode = Opcode::of("cuEventRecordWithFlags");
+    const CONTEXT_RECORD: Opcode = Opcode::of("cuCtxRecordEvent");
+    let [first, second] = words(body);
+    match op {
+        RECORD | RECORD_WITH_FLAGS => Some(first),
+        CONTEXT_RECORD => Some(second),
+        _ => None,
+    }
+}
+
+/// Posts a derived call by `post`. Where it records an event, no query of another thread comes in between.
+pub(crate) fn posting(
+    client: &'static Client,
+    op: Opcode,
+    body: &[u8],
+    post: impl FnOnce() -> Result,
+) -> Result {
+    let Some(id) = recorded(op, body) else {
+        return post();
+    };
+    let mut streams = client.streams.hold();
+    let issued = Recording::Issued {
+        news: client.session.news(),
+    };
+    let before = std::mem::replace(&mut streams.event(id)?.recording, issued);
+    if let Some(watch) = before.watch() {
+        client.session.give_up(watch);
+    }
+    post()
+}
+
+/// Asks the server to say when the recording at hand has happened.
+fn watch(client: &'static Client, streams: &mut Streams, id: u32) -> Result {
+    let op = const { Opcode::of("cuEventSynchronize") };
+    let call = client.session.watch(op, &EventRef { id: Id::new(id) })?;
+    streams.event(id)?.recording = Recording::Watched { call };
+    Ok(())
+}
+
+/// Asks the server now; `still` is what was known of the recording, for the case that it is recorded again meanwhile.
+fn ask(client: &'static Client, id: u32, op: Opcode, still: Recording) -> Result {
+    let result = client
         .session
         .call(op, &EventRef { id: Id::new(id) })
-        .map(drop)
+        .map(drop);
+    let mut streams = client.streams.hold();
+    // Another thread may have destroyed it.
+    let Some(event) = streams.events.get_mut(&id).filter(|e| e.recording == still) else {
+        return result;
+    };
+    match result {
+        Ok(()) => event.recording = Recording::Happened,
+        Err(Status::ERROR_NOT_READY) if !client.session.is_synchronous() => {
+            watch(client, &mut streams, id)?;
+        }
+        Err(_) => return result,
+    }
+    if let Some(call) = still.watch() {
+        client.session.give_up(call);
+    }
+    result
+}
+
+/// What the answer to a watch says, if it is there.
+fn look(client: &'static Client, id: u32, call: u64) -> Option<Result> {
+    let status = client.session.look(call)?;
+    let watched = Recording::Watched { call };
+    if let Ok(event) = client.streams.hold().event(id)
+        && event.recording == watched
+    {
+        // After an error the next query asks again.
+        event.recording = match status {
+            Status::SUCCESS => Recording::Happened,
+            _ => Recording::Issued { news: 0 },
+        };
+    }
+    Some(client.session.judge(status))
+}
+
+pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
+    let client = client()?;
+    client.session.usable()?;
+    let id = event(client, h_event)?;
+    let mut streams = client.streams.hold();
+    let recording = streams.event(id)?.recording;
+    match recording {
+        Recording::Happened => Ok(()),
+        Recording::Watched { call } => {
+            drop(streams);
+            look(client, id, call).unwrap_or(Err(Status::ERROR_NOT_READY))
+        }
+        Recording::Issued { news }
+            if news == client.session.news() && !client.session.is_synchronous() =>
+        {
+            watch(client, &mut streams, id).and(Err(Status::ERROR_NOT_READY))
+        }
+        Recording::Issued { .. } => {
+            drop(streams);
+            ask(client, id, const { Opcode::of("cuEventQuery") }, recording)
+        }
+    }
 }
 
 pub(crate) unsafe fn cuEventSynchronize(h_event: *mut c_void) -> Result {
     let client = client()?;
+    client.session.usable()?;
     let id = event(client, h_event)?;
+    let recording = client.streams.hold().event(id)?.recording;
+    let known = match recording {
+        Recording::Happened => Some(Ok(())),
+        Recording::Watched { call } => look(client, id, call),
+        Recording::Issued { .. } => None,
+    };
     let op = const { Opcode::of("cuEventSynchronize") };
-    client
-        .session
-        .call(op, &EventRef { id: Id::new(id) })
-        .map(drop)
+    known.unwrap_or_else(|| ask(client, id, op, recording))
 }

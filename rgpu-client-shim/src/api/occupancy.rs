@@ -1,9 +1,57 @@
 //! Occupancy.
 
 use rgpu_proto::derived::client as derived;
+use rgpu_proto::opcode::Opcode;
 
 use super::*;
 use crate::client::get as client;
+use crate::session::Origin;
+use crate::shadow::modules::words;
+
+/// Programs look for the best block size one question at a time. The first is asked for every number of whole warps
+/// as well, all at once, so that the others are answered from memory. `None` for calls that are not about this.
+pub(crate) fn occupancy_of_all_blocks(
+    client: &'static Client,
+    op: Opcode,
+    origin: Origin,
+    body: &[u8],
+) -> Option<Result<Vec<u8>>> {
+    const ACTIVE: Opcode = Opcode::of("cuOccupancyMaxActiveBlocksPerMultiprocessor");
+    const ACTIVE_WITH_FLAGS: Opcode =
+        Opcode::of("cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags");
+    if !matches!(op, ACTIVE | ACTIVE_WITH_FLAGS) {
+        return None;
+    }
+    let [function, asked] = words(body);
+    let most = client.modules.hold().max_threads(function)?;
+    let device = client.devices.first()?;
+    let warp = device.attribute_or(WARP, 32).max(1);
+    let others = (1..=most / warp).map(|warps| warps * warp);
+    let bodies: Vec<Vec<u8>> = std::iter::once(asked)
+        .chain(others.map(|size| size as u32).filter(|size| *size != asked))
+        .map(|size| {
+            let mut body = body.to_vec();
+            body[4..8].copy_from_slice(&size.to_le_bytes());
+            body
+        })
+        .collect();
+    Some(
+        client
+            .session
+            .ask_all(op, origin, &bodies)
+            .and_then(|answers| {
+                let mut modules = client.modules.hold();
+                for (body, answer) in bodies.iter().zip(&answers) {
+                    if answer.status == Status::SUCCESS {
+                        modules.observe(op, body, &answer.body);
+                    }
+                }
+                drop(modules);
+                let first = answers.into_iter().next().ok_or(Status::ERROR_UNKNOWN)?;
+                client.session.judge(first.status).map(|()| first.body)
+            }),
+    )
+}
 
 /// `cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags`, through the derived row.
 ///

@@ -36,11 +36,21 @@ pub(crate) struct Answer {
     pub(crate) short: bool,
 }
 
+/// Who wants an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A thread, now or later: it is kept.
+    Kept,
+    /// Nobody but who synchronises with the copy in this order.
+    ByOrder(u32),
+    /// Nobody any more.
+    No,
+}
+
 /// A call whose answer has not come.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// The order of a copy that nobody waits for.
-    detached: Option<u32>,
+    wanted: Wanted,
     /// Where bulk data goes.
     target: Option<HostBox>,
     /// Bulk bytes that have come.
@@ -50,10 +60,10 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// A call that its thread waits for.
+    /// A call that its thread waits for, or looks for from time to time.
     pub(super) const fn waited(target: Option<HostBox>) -> Self {
         Self {
-            detached: None,
+            wanted: Wanted::Kept,
             target,
             received: 0,
             answer: None,
@@ -64,11 +74,19 @@ impl Pending {
     /// A copy that nobody waits for.
     pub(super) const fn detached(target: HostBox, order: u32) -> Self {
         Self {
-            detached: Some(order),
+            wanted: Wanted::ByOrder(order),
             target: Some(target),
             received: 0,
             answer: None,
             done: false,
+        }
+    }
+
+    /// The order of a copy that nobody waits for.
+    const fn order(&self) -> Option<u32> {
+        match self.wanted {
+            Wanted::ByOrder(order) => Some(order),
+            Wanted::Kept | Wanted::No => None,
         }
     }
 }
@@ -163,7 +181,7 @@ impl Inbox {
     /// Makes room for the answer to call `seq`, which is about to be sent.
     pub(super) fn expect(&self, seq: u64, pending: Pending) {
         let mut state = self.state.hold();
-        state.detached += usize::from(pending.detached.is_some());
+        state.detached += usize::from(pending.order().is_some());
         state.pending.insert(seq, pending);
     }
 
@@ -185,13 +203,23 @@ impl Inbox {
         }
         let touching = |pending: &Pending| {
             pending
-                .detached
+                .order()
                 .filter(|_| pending.target.is_some_and(|target| target.touches(at, end)))
         };
         let mut orders: Vec<u32> = state.pending.values().filter_map(touching).collect();
         orders.sort_unstable();
         orders.dedup();
         orders
+    }
+
+    /// Nobody looks for the answer to call `seq` any more.
+    pub(super) fn give_up(&self, seq: u64) {
+        let mut state = self.state.hold();
+        match state.pending.get_mut(&seq) {
+            Some(pending) if pending.done => drop(state.pending.remove(&seq)),
+            Some(pending) => pending.wanted = Wanted::No,
+            None => {}
+        }
     }
 
     /// Wakes everybody, for good. Whether this was the first time.
@@ -326,6 +354,21 @@ impl Session {
         }
     }
 
+    /// The answer to call `seq`, if it is there: reads what has arrived, and waits for nothing.
+    pub(super) fn look_for(&'static self, seq: u64) -> Option<Answer> {
+        loop {
+            let mut state = self.inbox.state.hold();
+            if let Some(answer) = state.take_answer(seq) {
+                return Some(answer);
+            }
+            let reader = state.take_reader()?;
+            drop(state);
+            if !self.lead(reader, Some(Duration::ZERO)) {
+                return self.inbox.state.hold().take_answer(seq);
+            }
+        }
+    }
+
     /// Reads frames in place of the application's threads while none of them does and something is due that
     /// nobody waits for. Returns when nothing is due, and `false` when the session is over.
     pub(super) fn read_what_is_due(&'static self, patience: Duration) -> bool {
@@ -353,23 +396,23 @@ impl Session {
         !state.dead
     }
 
-    /// Reads one frame for everybody; with `patience`, gives up where none comes in that time.
-    fn lead(&'static self, mut reader: Reader, patience: Option<Duration>) {
+    /// Reads one frame for everybody; with `patience`, gives up where none comes in that time. Whether it did read one.
+    fn lead(&'static self, mut reader: Reader, patience: Option<Duration>) -> bool {
         let read = catch_unwind(AssertUnwindSafe(|| {
             if let Some(patience) = patience {
                 match reader.receiver.wait_ready(Some(patience)) {
-                    Ok(false) => return Ok(()),
+                    Ok(false) => return Ok(false),
                     Ok(true) => {}
                     Err(error) => return Err(error.to_string()),
                 }
             } else {
                 reader.poll();
             }
-            self.read_frame(&mut reader)
+            self.read_frame(&mut reader).map(|()| true)
         }));
         let mut state = self.inbox.state.hold();
         state.reading = false;
-        if matches!(read, Ok(Ok(()))) {
+        if matches!(read, Ok(Ok(_))) {
             state.reader = Some(reader);
         }
         let asleep = state.asleep > 0;
@@ -378,10 +421,12 @@ impl Session {
             self.inbox.changed.notify_all();
         }
         match read {
-            Ok(Ok(())) => {}
+            Ok(Ok(true)) => return true,
+            Ok(Ok(false)) => {}
             Ok(Err(reason)) => self.lose(&reason),
             Err(_) => self.lose("an internal error while reading"),
         }
+        false
     }
 
     fn read_frame(&'static self, reader: &mut Reader) -> Result<(), Fatal> {
@@ -496,13 +541,17 @@ impl Session {
         answer.short = received < wanted;
         let status = answer.status;
         pending.done = true;
-        let detached = pending.detached.is_some();
-        if detached {
+        let wanted = pending.wanted;
+        if wanted != Wanted::Kept {
             state.pending.remove(&header.re);
+        }
+        if matches!(wanted, Wanted::ByOrder(_)) {
             state.detached = state.detached.saturating_sub(1);
         }
         drop(state);
-        if detached && let Err(status) = status.ok() {
+        if wanted != Wanted::Kept
+            && let Err(status) = status.ok()
+        {
             self.defer(header.op, status);
         }
         Ok(())
@@ -523,6 +572,7 @@ impl Session {
                     let mut state = self.inbox.state.hold();
                     state.detached = state.detached.saturating_sub(1);
                 }
+                self.news.fetch_add(1, Ordering::Release);
                 self.host_functions.run(due.token, due.status);
                 Ok(())
             }

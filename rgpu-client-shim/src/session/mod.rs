@@ -59,6 +59,8 @@ pub(crate) struct Session {
     poison: AtomicU32,
     /// An error of a call that nobody waited for. 0 for none.
     deferred: AtomicU32,
+    /// How often the application has learned from the server how far the device is.
+    news: AtomicU64,
     /// Every call waits.
     sync: bool,
     peer: String,
@@ -113,6 +115,7 @@ impl Session {
             seen: AtomicU64::new(0),
             poison: AtomicU32::new(0),
             deferred: AtomicU32::new(0),
+            news: AtomicU64::new(0),
             sync,
             peer,
         }
@@ -181,7 +184,7 @@ impl Session {
     ) -> Result<Answer, Status> {
         self.usable()?;
         let seq = self.send_waiting(op, Flags::WAIT, origin, body, Pending::waited(None))?;
-        self.answer(seq)
+        self.answer(op, seq)
     }
 
     /// Copies device memory into the application's: `body` asks for it, `target` gets it. Where `wait` is
@@ -202,7 +205,7 @@ impl Session {
         let body = wire::to_bytes(body);
         let seq = self.send_waiting(Opcode::COPY_OUT, flags, Origin::here(), &[&body], pending)?;
         if wait {
-            let answer = self.answer(seq)?;
+            let answer = self.answer(Opcode::COPY_OUT, seq)?;
             self.judge(answer.status)?;
             // The data ends early where the context fails meanwhile; the next answer says why.
             return match answer.short {
@@ -253,7 +256,7 @@ impl Session {
         let body = wire::to_bytes(body);
         let pending = Some(Pending::waited(None));
         let seq = self.send_bulk(op, Flags::WAIT, Origin::here(), &body, source, pending)?;
-        self.answer(seq)
+        self.answer(op, seq)
     }
 
     /// Sends a call, then its data in chunks as credit allows. Frames of other threads may come in between.
@@ -376,13 +379,77 @@ impl Session {
         }
     }
 
+    /// Sends calls and waits for all their answers at once, whatever their status.
+    pub(crate) fn ask_all(
+        &'static self,
+        op: Opcode,
+        origin: Origin,
+        bodies: &[Vec<u8>],
+    ) -> Result<Vec<Answer>, Status> {
+        self.usable()?;
+        let mut outbox = self.outbox.hold();
+        let calls: Vec<u64> = bodies
+            .iter()
+            .map(|body| {
+                let seq = outbox.put(self.frame(op, Flags::WAIT, origin), &[body]);
+                self.inbox.expect(seq, Pending::waited(None));
+                seq
+            })
+            .collect();
+        let sent = outbox.flush();
+        drop(outbox);
+        self.lost_unless(sent)?;
+        let since = Instant::now();
+        let answers = calls
+            .into_iter()
+            .map(|seq| self.wait_for(|state| state.take_answer(seq)))
+            .collect();
+        self.account_for_wait(op, since);
+        answers
+    }
+
     /// Waits for the answer of call `seq`.
-    fn answer(&'static self, seq: u64) -> Result<Answer, Status> {
+    fn answer(&'static self, op: Opcode, seq: u64) -> Result<Answer, Status> {
         let since = Instant::now();
         let answer = self.wait_for(|state| state.take_answer(seq));
-        STATS.round_trips.add(1);
-        STATS.waited.add_time(since.elapsed());
+        self.account_for_wait(op, since);
         answer
+    }
+
+    fn account_for_wait(&self, op: Opcode, since: Instant) {
+        STATS.wait(op, since.elapsed());
+        self.news.fetch_add(1, Ordering::Release);
+    }
+
+    /// Asks for an answer that the server gives when something has happened; its number, for [`Self::look`].
+    pub(crate) fn watch(&'static self, op: Opcode, body: &impl Encode) -> Result<u64, Status> {
+        self.usable()?;
+        let body = wire::to_bytes(body);
+        let pending = Pending::waited(None);
+        self.send_waiting(op, Flags::default(), Origin::here(), &[&body], pending)
+    }
+
+    /// What the answer to a watch says, once it is there. Takes it.
+    pub(crate) fn look(&'static self, watch: u64) -> Option<Status> {
+        let answer = self.look_for(watch)?;
+        self.news.fetch_add(1, Ordering::Release);
+        Some(answer.status)
+    }
+
+    /// Nobody will look for the answer to a watch.
+    pub(crate) fn give_up(&self, watch: u64) {
+        self.inbox.give_up(watch);
+    }
+
+    /// Whether every call waits.
+    pub(crate) const fn is_synchronous(&self) -> bool {
+        self.sync
+    }
+
+    /// How often the application has learned from the server how far the device is. While this stays the same, it
+    /// cannot know that anything it issued has happened.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.load(Ordering::Acquire)
     }
 
     /// What a waiting call returns: an error of an earlier posted call, or its own result.

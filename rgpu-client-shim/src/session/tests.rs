@@ -449,3 +449,37 @@ proptest! {
         let _ = room;
     }
 }
+
+const WATCH: Opcode = Opcode::of("cuEventSynchronize");
+
+#[test]
+fn a_watch_is_looked_for_without_waiting() {
+    let (session, mut server) = connected(0);
+    let news = session.news();
+    let watch = session.watch(WATCH, &0_u32).unwrap();
+    let (header, _) = server.next();
+    assert_eq!((header.op, header.flags), (WATCH, Flags::default()));
+    assert_eq!(session.look(watch), None);
+    assert_eq!(session.news(), news);
+    server.reply(&header, 0, 0, &[]);
+    assert_eq!(session.look(watch), Some(Status::SUCCESS));
+    assert_ne!(session.news(), news);
+    assert_eq!(session.look(watch), None, "it is taken once");
+}
+
+#[test]
+fn a_watch_given_up_leaves_nothing_behind() {
+    let (session, mut server) = connected(0);
+    let watches = [(); 2].map(|()| session.watch(WATCH, &0_u32).unwrap());
+    let [first, second] = [(); 2].map(|()| server.next().0);
+    session.give_up(watches[0]);
+    server.reply(&first, Status::ERROR_INVALID_HANDLE.0, 0, &[]);
+    server.reply(&second, 0, 0, &[]);
+    assert_eq!(session.look(watches[1]), Some(Status::SUCCESS));
+    assert_eq!(session.look(watches[0]), None);
+    // As of any call that nobody waits for, its error comes with the next answer.
+    assert_eq!(
+        session.judge(Status::SUCCESS),
+        Err(Status::ERROR_INVALID_HANDLE)
+    );
+}

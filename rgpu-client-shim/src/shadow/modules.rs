@@ -36,7 +36,7 @@ const CONSTANT: [Opcode; 3] = [
 const MOST_ANSWERS: usize = 4096;
 
 /// The first words of a derived call's body: its parameters in the order of the row.
-fn words<const N: usize>(body: &[u8]) -> [u32; N] {
+pub(crate) fn words<const N: usize>(body: &[u8]) -> [u32; N] {
     Decode::decode(&mut Reader::new(body)).unwrap_or([0; N])
 }
 
@@ -254,6 +254,12 @@ impl Modules {
             }
             self.answers.insert((op.0, body.to_vec()), answer.to_vec());
         }
+    }
+
+    /// Threads of a block of a function at most.
+    pub(crate) fn max_threads(&self, function: u32) -> Option<i32> {
+        self.kernel_of_function(function)
+            .map(|kernel| kernel.max_threads)
     }
 
     fn kernel_of_function(&self, id: u32) -> Option<&Arc<Kernel>> {

@@ -26,6 +26,35 @@ pub(crate) struct Stream {
 pub(crate) struct Event {
     /// In which context.
     pub(crate) context: u32,
+    /// How far its last recording is.
+    pub(crate) recording: Recording,
+}
+
+/// How far the last recording of an event is, as far as is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recording {
+    /// It has happened, or there is none.
+    Happened,
+    /// It was issued when the session had so much news.
+    Issued {
+        /// See `Session::news`.
+        news: u64,
+    },
+    /// The server answers this call when it has happened.
+    Watched {
+        /// See `Session::watch`.
+        call: u64,
+    },
+}
+
+impl Recording {
+    /// The call that is answered when it has happened.
+    pub(crate) const fn watch(self) -> Option<u64> {
+        match self {
+            Self::Watched { call } => Some(call),
+            Self::Happened | Self::Issued { .. } => None,
+        }
+    }
 }
 
 /// All streams and events.
@@ -80,10 +109,18 @@ impl Streams {
         self.behind_host.clear();
     }
 
-    /// Forgets what belongs to a context that is gone.
-    pub(crate) fn forget_context(&mut self, context: u32) {
+    /// An event that exists.
+    pub(crate) fn event(&mut self, id: u32) -> Result<&mut Event, Status> {
+        self.events.get_mut(&id).ok_or(Status::ERROR_INVALID_HANDLE)
+    }
+
+    /// Forgets what belongs to a context that is gone; the watches of its events.
+    pub(crate) fn forget_context(&mut self, context: u32) -> Vec<u64> {
         self.streams.retain(|_, stream| stream.context != context);
-        self.events.retain(|_, event| event.context != context);
+        self.events
+            .extract_if(|_, event| event.context == context)
+            .filter_map(|(_, event)| event.recording.watch())
+            .collect()
     }
 }
 

@@ -9,6 +9,7 @@ use rgpu_proto::status::Status;
 use super::driver::Driver;
 use super::event::Event;
 use super::snapshot::Raw;
+use super::spare::SpareStreams;
 
 /// Contexts by the client's ids.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Context {
     pub(super) raw: Raw,
     /// Streams of the client, default streams not counted.
     pub(super) streams: Vec<Raw>,
+    /// Streams of the worker's own.
+    pub(super) spare: SpareStreams,
     /// Per-thread default streams by the client's thread number.
     lanes: HashMap<u32, Raw>,
     /// Ends of destroyed streams, whose work may still be under way.
@@ -134,6 +137,7 @@ impl Context {
         Self {
             raw,
             streams: Vec::new(),
+            spare: SpareStreams::default(),
             lanes: HashMap::new(),
             leaving: Vec::new(),
             fence: Vec::new(),

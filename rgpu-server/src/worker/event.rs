@@ -6,11 +6,14 @@ use std::sync::Arc;
 use rgpu_proto::status::Status;
 
 use super::driver::Driver;
+use super::spare::SpareStream;
 
 /// An event recorded once in a stream; destroyed when dropped.
 pub(super) struct Event {
     driver: Arc<Driver>,
     raw: *mut c_void,
+    /// The stream, where it is used for this event alone.
+    _stream: Option<SpareStream>,
 }
 
 // SAFETY: a driver handle is an opaque word; the driver API may be called with it from any thread.
@@ -38,9 +41,17 @@ impl Event {
         let event = Self {
             driver: Arc::clone(driver),
             raw,
+            _stream: None,
         };
         // SAFETY: the event was created above; the stream comes from the worker's map.
         unsafe { driver.cuEventRecord(raw, stream)? };
+        Ok(event)
+    }
+
+    /// Records a new event in a stream that is spare again when the event is gone.
+    pub(super) fn record_in(driver: &Arc<Driver>, stream: SpareStream) -> Result<Self, Status> {
+        let mut event = Self::record(driver, stream.raw())?;
+        event._stream = Some(stream);
         Ok(event)
     }
 

@@ -117,8 +117,7 @@ impl Call {
         let tell = {
             let funcs = Arc::clone(&funcs);
             move || {
-                funcs.deliveries.settle(seq);
-                funcs.output.drain(&funcs.writer);
+                funcs.deliveries.settle(seq, &funcs.output, &funcs.writer);
                 let due = HostFuncDue { token, status };
                 if funcs.writer.notify(Opcode::HOST_FUNC_DUE, &due).is_err() {
                     funcs.done(token);

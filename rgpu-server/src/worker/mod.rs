@@ -17,6 +17,7 @@ mod libraries;
 mod output;
 mod session;
 mod snapshot;
+mod spare;
 mod staging;
 mod transfers;
 mod waits;

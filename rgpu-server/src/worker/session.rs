@@ -268,7 +268,7 @@ impl Session {
         };
         let outcome = match result {
             Ok(Answer::Elsewhere) => Ok(()),
-            Ok(Answer::Done(body)) if self.waits() => self.reply(Status::SUCCESS, &body),
+            Ok(Answer::Done(body)) if self.is_answered() => self.reply(Status::SUCCESS, &body),
             Ok(Answer::Done(_)) => Ok(()),
             Err(Failed::End(end)) => return Err(end),
             Err(Failed::Status(status)) => self.fail(status),
@@ -304,6 +304,12 @@ impl Session {
         self.frame.flags.has(Flags::WAIT)
     }
 
+    /// Whether this frame is answered: also those are that the client looks for later.
+    const fn is_answered(&self) -> bool {
+        const WATCH: Opcode = Opcode::of("cuEventSynchronize");
+        self.waits() || matches!(self.frame.op, Opcode::COPY_OUT | WATCH)
+    }
+
     /// Answers this frame.
     pub(super) fn reply(&self, status: Status, body: &[u8]) -> io::Result<()> {
         self.writer
@@ -313,7 +319,7 @@ impl Session {
     /// A call failed: tell the client now, where it waits, else with the next answer.
     fn fail(&self, status: Status) -> io::Result<()> {
         tracing::debug!(op = %self.frame.op, status = status.0, "call failed");
-        if self.waits() {
+        if self.is_answered() {
             return self.reply(status, &[]);
         }
         self.writer.defer(self.frame.op, status);
@@ -394,8 +400,7 @@ impl Session {
                 .map(Event::synchronize)
                 .find(Result::is_err)
                 .unwrap_or(Ok(()));
-            deliveries.settle(seq);
-            output.drain(&writer);
+            deliveries.settle(seq, &output, &writer);
             writer.reply(seq, op, Status::of(status), &[])
         };
         if shortly {

@@ -2,16 +2,20 @@
 //!
 //! The issuing thread never waits for the device: it records where a stream has got, and a thread from
 //! [`Tasks`] waits for that and answers. [`Deliveries`] keeps one promise between those threads: when a wait
-//! is answered, the data of every earlier copy to the host that had finished by then has been sent.
+//! is answered, the data of every earlier copy to the host that had finished by then has been sent, and so
+//! has the answer to every watch of an event that had happened.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rgpu_proto::opcode::Opcode;
 use rgpu_proto::status::Status;
 
 use super::event::Event;
+use super::output::Output;
+use super::writer::Writer;
 
 /// How long the issuing thread looks for the end of a short piece of work before it hands the waiting over:
 /// less than the 58 to 71 µs that waking another thread costs on a virtual machine.
@@ -21,10 +25,7 @@ const SHORT: Duration = Duration::from_micros(30);
 pub(super) fn happen_shortly(events: &[Event]) -> bool {
     let deadline = Instant::now() + SHORT;
     loop {
-        if events
-            .iter()
-            .all(|event| event.query() != Err(Status::ERROR_NOT_READY))
-        {
+        if events.iter().all(|event| !event.is_pending()) {
             return true;
         }
         if Instant::now() >= deadline {
@@ -105,42 +106,80 @@ impl TaskQueue {
     }
 }
 
-/// Copies to the host whose data has not been sent yet, by the number of their call.
+/// What has happened on the device and has not been sent yet, by the number of its call.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
-    pending: Mutex<BTreeMap<u64, Arc<Event>>>,
+    pending: Mutex<Pending>,
     sent: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct Pending {
+    /// Copies to the host whose data has not been sent, with the events that they are finished at.
+    copies: BTreeMap<u64, Arc<Event>>,
+    /// Events of the client whose happening it is to be told.
+    watches: BTreeMap<u64, Arc<Event>>,
+}
+
+impl Pending {
+    fn finished_before(&self, seq: u64) -> bool {
+        self.copies
+            .range(..seq)
+            .any(|(_, finished)| !finished.is_pending())
+    }
+}
+
 impl Deliveries {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The copy of call `seq` is finished on the device at `finished`.
     pub(super) fn add(&self, seq: u64, finished: Arc<Event>) {
-        self.pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(seq, finished);
+        self.lock().copies.insert(seq, finished);
     }
 
     /// The data of call `seq` has been sent.
     pub(super) fn done(&self, seq: u64) {
-        self.pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&seq);
+        self.lock().copies.remove(&seq);
         self.sent.notify_all();
     }
 
-    /// Waits until the data of every finished copy before call `seq` has been sent.
-    pub(super) fn settle(&self, seq: u64) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        while pending
-            .range(..seq)
-            .any(|(_, finished)| finished.query() != Err(Status::ERROR_NOT_READY))
-        {
+    /// Call `seq` is to be answered when `event` has happened, by whoever notices first.
+    pub(super) fn watch(&self, seq: u64, event: Arc<Event>) {
+        self.lock().watches.insert(seq, event);
+    }
+
+    /// Sends what the client may look for once call `seq` is answered: the data of every finished copy before it,
+    /// what kernels printed, and which watched events have happened.
+    pub(super) fn settle(&self, seq: u64, output: &Output, writer: &Writer) {
+        let mut pending = self.lock();
+        while pending.finished_before(seq) {
             pending = self
                 .sent
                 .wait(pending)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(pending);
+        output.drain(writer);
+        self.tell(writer);
+    }
+
+    /// Answers the watches whose events have happened, but for those that come after a copy not sent yet.
+    pub(super) fn tell(&self, writer: &Writer) {
+        const WATCH: Opcode = Opcode::of("cuEventSynchronize");
+        let mut pending = self.lock();
+        let happened: Vec<u64> = pending
+            .watches
+            .iter()
+            .filter(|(seq, event)| !event.is_pending() && !pending.finished_before(**seq))
+            .map(|(seq, _)| *seq)
+            .collect();
+        for seq in happened {
+            if let Some(event) = pending.watches.remove(&seq) {
+                // A client that is gone is noticed by the session's reader.
+                let _ = writer.reply(seq, WATCH, Status::of(event.query()), &[]);
+            }
         }
     }
 }

@@ -354,16 +354,8 @@ impl Session {
     /// Device bytes to the host. Always answered.
     pub(super) fn copy_out(&mut self, copy: &CopyOut) -> Handled {
         let bytes = self.transfer_size(&copy.extent)?;
-        let issued = self.issue_out(copy, bytes);
-        match issued {
-            Ok(answer) => Ok(answer),
-            Err(Failed::Status(status)) => {
-                self.output.drain(&self.writer);
-                self.reply(status, &[])?;
-                Ok(Answer::Elsewhere)
-            }
-            Err(end) => Err(end),
-        }
+        self.issue_out(copy, bytes)
+            .inspect_err(|_| self.output.drain(&self.writer))
     }
 
     fn issue_out(&mut self, copy: &CopyOut, bytes: u64) -> Handled {
@@ -427,8 +419,8 @@ impl Session {
         let shortly = self.waits() && waits::happen_shortly(std::slice::from_ref(&event));
         if shortly {
             let status = event.synchronize();
-            self.deliveries.settle(self.frame.seq);
-            self.output.drain(&self.writer);
+            self.deliveries
+                .settle(self.frame.seq, &self.output, &self.writer);
             let data = if status.is_ok() {
                 &chunk.bytes()[..len]
             } else {
@@ -517,6 +509,7 @@ impl Session {
         let delivery = Delivery {
             writer: Arc::clone(&self.writer),
             output: Arc::clone(&self.output),
+            deliveries: Arc::clone(&self.deliveries),
             driver: Arc::clone(&self.driver),
             seq: self.frame.seq,
             op: self.frame.op,
@@ -545,6 +538,7 @@ struct Piece {
 struct Delivery {
     writer: Arc<crate::worker::writer::Writer>,
     output: Arc<crate::worker::output::Output>,
+    deliveries: Arc<waits::Deliveries>,
     driver: Arc<crate::worker::driver::Driver>,
     seq: u64,
     op: Opcode,
@@ -552,17 +546,27 @@ struct Delivery {
 
 impl Delivery {
     fn reply(&self, status: Result<(), Status>, data: &[u8]) {
-        self.output.drain(&self.writer);
+        self.settle();
         let _ = self
             .writer
             .reply(self.seq, self.op, Status::of(status), data);
     }
 
+    fn reply_bulk(&self) {
+        self.settle();
+        let _ = self.writer.reply_bulk(self.seq, self.op, Status::SUCCESS);
+    }
+
+    /// What came before the copy goes out before it.
+    fn settle(&self) {
+        self.output.drain(&self.writer);
+        self.deliveries.tell(&self.writer);
+    }
+
     fn send_whole(&self, staging: Chunk, event: &Event) {
         let status = event.synchronize();
         if status.is_ok() {
-            self.output.drain(&self.writer);
-            let _ = self.writer.reply_bulk(self.seq, self.op, Status::SUCCESS);
+            self.reply_bulk();
             let mut pieces = staging.bytes().chunks(MAX_CHUNK).peekable();
             while let Some(piece) = pieces.next() {
                 let _ = self.writer.data(self.seq, piece, pieces.peek().is_none());
@@ -591,8 +595,7 @@ impl Delivery {
                     match status {
                         Ok(()) => {
                             if !started {
-                                self.output.drain(&self.writer);
-                                let _ = self.writer.reply_bulk(self.seq, self.op, Status::SUCCESS);
+                                self.reply_bulk();
                                 started = true;
                             }
                             let _ = self.writer.data(self.seq, &chunk.bytes()[..len], last);

@@ -10,12 +10,11 @@ use rgpu_proto::msg::stream::{
 use rgpu_proto::status::Status;
 use rgpu_proto::wire;
 
+use crate::worker::event::Event;
 use crate::worker::host_func::{HostFuncs, host_func, stream_callback};
-use crate::worker::session::{Answer, DONE, Handled, Session};
+use crate::worker::session::{Answer, DONE, Handled, Session, enter_on_thread};
 use crate::worker::snapshot::Raw;
 
-/// `CU_STREAM_NON_BLOCKING`.
-const NON_BLOCKING: u32 = 1;
 /// Bytes of `CUstreamAttrValue`.
 const ATTRIBUTE_VALUE: usize = 64;
 /// `CU_STREAM_MEM_OP_BARRIER`.
@@ -137,8 +136,8 @@ impl Session {
 
     fn answer_query(&self, status: Result<(), Status>) -> Handled {
         if status != Err(Status::ERROR_NOT_READY) {
-            self.deliveries.settle(self.frame.seq);
-            self.output.drain(&self.writer);
+            self.deliveries
+                .settle(self.frame.seq, &self.output, &self.writer);
         }
         status?;
         Ok(DONE)
@@ -172,19 +171,38 @@ impl Session {
         self.answer_query(status)
     }
 
+    /// Answered always: where the client does not wait, it watches the event.
+    pub(super) fn event_synchronize(&mut self, event: &EventRef) -> Handled {
+        let mark = self.handles.of(event.id).and_then(|raw| self.mark(raw));
+        if self.waits() {
+            return self.answer_after(mark.map(|mark| vec![mark]));
+        }
+        self.watch(mark?)?;
+        Ok(Answer::Elsewhere)
+    }
+
     /// The client may record the event again before it has happened; the wait is for the recording known now.
     /// A stream that does nothing else is held by the client's event and marked with one of the worker's own.
-    pub(super) fn event_synchronize(&mut self, event: &EventRef) -> Handled {
-        let raw = self.handles.of(event.id)?;
-        let mut stream = std::ptr::null_mut();
-        // SAFETY: `stream` is live; the event comes from the map.
-        unsafe { self.driver.cuStreamCreate(&raw mut stream, NON_BLOCKING)? };
+    fn mark(&mut self, event: *mut c_void) -> Result<Event, Status> {
+        let stream = self.contexts.current()?.spare.take(&self.driver)?;
         // SAFETY: both handles are alive.
-        let held = unsafe { self.driver.cuStreamWaitEvent(stream, raw, 0) };
-        let mark = held.and_then(|()| self.event(stream));
-        // SAFETY: the stream was made above; destroying it lets what it holds finish first.
-        unsafe { self.driver.cuStreamDestroy_v2(stream)? };
-        self.answer_after(mark.map(|mark| vec![mark]))
+        unsafe { self.driver.cuStreamWaitEvent(stream.raw(), event, 0)? };
+        Event::record_in(&self.driver, stream)
+    }
+
+    /// Answers the frame when the mark has been reached, or before, where something else shows that it has.
+    fn watch(&mut self, mark: Event) -> Result<(), Status> {
+        let (writer, output) = (Arc::clone(&self.writer), Arc::clone(&self.output));
+        let (deliveries, driver) = (Arc::clone(&self.deliveries), Arc::clone(&self.driver));
+        let context = self.contexts.current()?.raw;
+        let (seq, mark) = (self.frame.seq, Arc::new(mark));
+        deliveries.watch(seq, Arc::clone(&mark));
+        self.tasks.run(move || {
+            enter_on_thread(&driver, context);
+            // The answer says how it went.
+            let _ = mark.synchronize();
+            deliveries.settle(seq, &output, &writer);
+        })
     }
 
     pub(super) fn host_func(&mut self, func: &HostFunc) -> Handled {

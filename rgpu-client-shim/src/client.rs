@@ -16,6 +16,7 @@ use crate::names::Hold;
 use crate::session::{Origin, Session};
 use crate::shadow::contexts::Contexts;
 use crate::shadow::devices::DeviceShadow;
+use crate::shadow::host::Bounds;
 use crate::shadow::links::Links;
 use crate::shadow::memory::Memory;
 use crate::shadow::modules::Modules;
@@ -51,6 +52,10 @@ pub(crate) struct Client {
     pub(crate) links: Mutex<Links>,
     /// Device memory, pinned host memory, pools.
     pub(crate) memory: Mutex<Memory>,
+    /// Where page-locked memory may lie.
+    pub(crate) page_locked: Bounds,
+    /// Its copies on the device. Locked before `memory`.
+    pub(crate) mirrors: Mutex<api::Mirrors>,
     next_id: AtomicU32,
     /// The application has set a limit of a context.
     limits_changed: AtomicBool,
@@ -146,6 +151,8 @@ impl Client {
             modules: Mutex::default(),
             links: Mutex::default(),
             memory: Mutex::new(Memory::new(&hello, default_pools)),
+            page_locked: Bounds::default(),
+            mirrors: Mutex::default(),
             next_id: AtomicU32::new(FIRST_MINTED + devices.len() as u32),
             limits_changed: AtomicBool::new(false),
             priorities_changed: AtomicBool::new(false),

@@ -53,6 +53,16 @@ def test_elementwise(_, random):
         both("cast to " + dtype.name, lambda x: tf.cast(x, dtype), numpy.abs(x))
 
 
+def test_choices(_, random):
+    """How many there are, a kernel writes into page-locked memory of the host."""
+    x = uniform(random, (64, 240, 32))
+    for share in (0.1, 0.5, 1.0):
+        mask = random.random(x.shape) < share
+        both(f"where of {share}", tf.where, mask)
+        both(f"boolean_mask of {share}", tf.boolean_mask, x, mask)
+    both("unique", lambda a: tf.unique(a), random.integers(0, 50, 500))
+
+
 def test_reductions(_, random):
     x = uniform(random, tuple(int(size) for size in random.integers(1, 30, 3)))
     axes = [axis for axis in range(3) if random.integers(2)]

@@ -5,6 +5,7 @@ use rgpu_proto::msg::ContextRef;
 use rgpu_proto::opcode::Opcode;
 
 use super::context::named_context;
+use super::mapped::forget_mirrors_of;
 use super::*;
 use crate::client::get as client;
 use crate::thread;
@@ -87,6 +88,7 @@ fn reset(client: &'static Client, id: u32) -> Result {
 
 /// Forgets all that a context holds. Its memory is freed for others.
 fn forget(client: &'static Client, id: u32) {
+    forget_mirrors_of(client, id);
     for watch in client.streams.hold().forget_context(id) {
         client.session.give_up(watch);
     }

@@ -1,5 +1,6 @@
 //! Page-locked host memory.
 
+use super::mapped::forget_mirror;
 use super::*;
 use crate::client::get as client;
 
@@ -19,6 +20,7 @@ fn allocate(pp: *mut c_void, bytesize: usize, flags: u32) -> Result {
         .hold()
         .host
         .allocate(bytesize, flags, context)?;
+    client.page_locked.widen(at, bytesize);
     // SAFETY: the application's pointer to a pointer.
     unsafe { put(pp.cast::<usize>(), at) }
 }
@@ -40,24 +42,24 @@ pub(crate) unsafe fn cuMemFreeHost(p: *mut c_void) -> Result {
     for order in client.session.copies_due(at, at + range.size) {
         wait_for_order(client, order)?;
     }
+    forget_mirror(client, at);
     client.memory.hold().host.free(at)
 }
 
+/// Under unified addressing it is the same; launches put the address of a copy on the device in its place.
 pub(crate) unsafe fn cuMemHostGetDevicePointer_v2(
-    _pdptr: *mut u64,
+    pdptr: *mut u64,
     p: *mut c_void,
-    _flags: u32,
+    flags: u32,
 ) -> Result {
     let client = client()?;
     client.context()?;
-    if client.memory.hold().host.containing(p as usize).is_none() {
+    let known = client.memory.hold().host.containing(p as usize).is_some();
+    if flags != 0 || !known {
         return Err(INVALID);
     }
-    // Kernels elsewhere cannot reach the host's memory.
-    crate::log::debug(format_args!(
-        "cuMemHostGetDevicePointer: mapped host memory is not supported"
-    ));
-    Err(Status::ERROR_NOT_SUPPORTED)
+    // SAFETY: the application's pointer.
+    unsafe { put(pdptr, p as usize as u64) }
 }
 
 pub(crate) unsafe fn cuMemHostGetFlags(p_flags: *mut u32, p: *mut c_void) -> Result {
@@ -83,11 +85,16 @@ pub(crate) unsafe fn cuMemHostRegister_v2(p: *mut c_void, bytesize: usize, flags
         .memory
         .hold()
         .host
-        .register(p as usize, bytesize, flags, context)
+        .register(p as usize, bytesize, flags, context)?;
+    client.page_locked.widen(p as usize, bytesize);
+    Ok(())
 }
 
 pub(crate) unsafe fn cuMemHostUnregister(p: *mut c_void) -> Result {
     let client = client()?;
     client.working_context()?;
-    client.memory.hold().host.unregister(p as usize)
+    let at = p as usize;
+    client.memory.hold().host.unregister(at)?;
+    forget_mirror(client, at);
+    Ok(())
 }

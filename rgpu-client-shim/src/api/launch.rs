@@ -7,6 +7,7 @@ use rgpu_proto::msg::launch::{Launch, LaunchEx};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::Encode;
 
+use super::mapped::launch_with_host_memory;
 use super::*;
 use crate::client::get as client;
 use crate::session::Origin;
@@ -262,11 +263,14 @@ unsafe fn launch(
             LAUNCH_EX
         }
     };
+    let from = body.len();
     // SAFETY: the caller's promise.
     unsafe { pack(&known, params, extra, &mut body)? };
-    client
-        .session
-        .post_bytes(op, Origin::within(context), &[&body])
+    launch_with_host_memory(client, stream, body, from, |body| {
+        client
+            .session
+            .post_bytes(op, Origin::within(context), &[body])
+    })
 }
 
 #[expect(clippy::too_many_arguments, reason = "the C API has them")]

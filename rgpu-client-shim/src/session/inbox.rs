@@ -47,12 +47,25 @@ enum Wanted {
     No,
 }
 
+/// What is done when data has arrived.
+struct Then(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Then {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Then")
+    }
+}
+
 /// A call whose answer has not come.
 #[derive(Debug)]
 pub(super) struct Pending {
     wanted: Wanted,
     /// Where bulk data goes.
     target: Option<HostBox>,
+    /// The memory that the data changes, where it is another.
+    stands_for: Option<HostBox>,
+    /// What is done with the data of a copy that nobody waits for.
+    then: Option<Then>,
     /// Bulk bytes that have come.
     received: usize,
     answer: Option<Answer>,
@@ -65,6 +78,8 @@ impl Pending {
         Self {
             wanted: Wanted::Kept,
             target,
+            stands_for: None,
+            then: None,
             received: 0,
             answer: None,
             done: false,
@@ -76,9 +91,25 @@ impl Pending {
         Self {
             wanted: Wanted::ByOrder(order),
             target: Some(target),
+            stands_for: None,
+            then: None,
             received: 0,
             answer: None,
             done: false,
+        }
+    }
+
+    /// The same, where `then` carries the data on to `stands_for`.
+    pub(super) fn carried_on(
+        target: HostBox,
+        stands_for: HostBox,
+        order: u32,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Self {
+            stands_for: Some(stands_for),
+            then: Some(Then(Box::new(then))),
+            ..Self::detached(target, order)
         }
     }
 
@@ -202,9 +233,10 @@ impl Inbox {
             return Vec::new();
         }
         let touching = |pending: &Pending| {
-            pending
-                .order()
-                .filter(|_| pending.target.is_some_and(|target| target.touches(at, end)))
+            pending.order().filter(|_| {
+                let changes = pending.stands_for.or(pending.target);
+                changes.is_some_and(|place| place.touches(at, end))
+            })
         };
         let mut orders: Vec<u32> = state.pending.values().filter_map(touching).collect();
         orders.sort_unstable();
@@ -538,20 +570,26 @@ impl Session {
         let Some(answer) = &mut pending.answer else {
             return Err(format!("call {} ends without an answer", header.re));
         };
-        answer.short = received < wanted;
+        let short = received < wanted;
+        answer.short = short;
         let status = answer.status;
         pending.done = true;
         let wanted = pending.wanted;
-        if wanted != Wanted::Kept {
-            state.pending.remove(&header.re);
+        let then = pending.then.take();
+        drop(state);
+        if let Some(Then(then)) = then.filter(|_| status == Status::SUCCESS && !short) {
+            then();
         }
+        if wanted == Wanted::Kept {
+            return Ok(());
+        }
+        let mut state = self.inbox.state.hold();
+        state.pending.remove(&header.re);
         if matches!(wanted, Wanted::ByOrder(_)) {
             state.detached = state.detached.saturating_sub(1);
         }
         drop(state);
-        if wanted != Wanted::Kept
-            && let Err(status) = status.ok()
-        {
+        if let Err(status) = status.ok() {
             self.defer(header.op, status);
         }
         Ok(())

@@ -221,6 +221,25 @@ impl Session {
         }
     }
 
+    /// Copies device memory to `target`, whose bytes `then` carries on to `stands_for` before anything that the server
+    /// sends later is looked at.
+    pub(crate) fn fetch(
+        &'static self,
+        body: &impl Encode,
+        target: HostBox,
+        stands_for: HostBox,
+        order: u32,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Status> {
+        self.usable()?;
+        let (op, origin) = (Opcode::COPY_OUT, Origin::here());
+        let pending = Pending::carried_on(target, stands_for, order, then);
+        let body = wire::to_bytes(body);
+        self.send_waiting(op, Flags::default(), origin, &[&body], pending)?;
+        self.helpers.receive_soon(self);
+        Ok(())
+    }
+
     /// Copies the application's memory to the device: `body` says where to, `source` what.
     pub(crate) fn copy_in(
         &'static self,

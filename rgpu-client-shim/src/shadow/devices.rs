@@ -8,12 +8,10 @@ use rgpu_proto::status::Status;
 /// Attributes of `CUdevice_attribute` that depend on sharing memory or a machine with the GPU, or on calls that
 /// are not forwarded; a remote GPU does not have them.
 const NOT_REMOTE: &[u32] = &[
-    19,  // CAN_MAP_HOST_MEMORY
     83,  // MANAGED_MEMORY
     86,  // HOST_NATIVE_ATOMIC_SUPPORTED
     88,  // PAGEABLE_MEMORY_ACCESS
     89,  // CONCURRENT_MANAGED_ACCESS
-    91,  // CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM
     92,  // CAN_USE_STREAM_MEM_OPS_V1
     93,  // CAN_USE_64_BIT_STREAM_MEM_OPS_V1
     94,  // CAN_USE_STREAM_WAIT_VALUE_NOR_V1

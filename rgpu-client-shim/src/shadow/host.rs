@@ -2,6 +2,7 @@
 //! all host memory is alike; the application is told what it would be told by a local GPU.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rgpu_proto::status::Status;
 
@@ -18,6 +19,37 @@ pub(crate) struct HostRange {
     pub(crate) context: u32,
     /// Numbers ranges; never the same for two.
     pub(crate) serial: u64,
+}
+
+/// The lowest and the highest address that page-locked memory has ever had: most words are none of its addresses,
+/// and that is told without a lock.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    low: AtomicUsize,
+    high: AtomicUsize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            low: AtomicUsize::new(usize::MAX),
+            high: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Bounds {
+    /// Memory [at, +size) is page-locked from now on.
+    pub(crate) fn widen(&self, at: usize, size: usize) {
+        self.low.fetch_min(at, Ordering::Release);
+        self.high
+            .fetch_max(at.saturating_add(size), Ordering::Release);
+    }
+
+    /// Whether `address` could be page-locked.
+    pub(crate) fn may_hold(&self, address: usize) -> bool {
+        address >= self.low.load(Ordering::Acquire) && address < self.high.load(Ordering::Acquire)
+    }
 }
 
 /// All page-locked memory.

@@ -5,6 +5,7 @@ pub(crate) mod devices;
 pub(crate) mod host;
 pub(crate) mod links;
 pub(crate) mod memory;
+pub(crate) mod mirror;
 pub(crate) mod modules;
 pub(crate) mod pools;
 pub(crate) mod streams;

@@ -68,7 +68,12 @@ pub(crate) fn of_user(name: &str, requirements: &Path) -> Result<PathBuf> {
         return Ok(venv);
     }
     let step = Step::begin(&format!("installing {name} (once, gigabytes)"));
-    let from = ["--requirement".as_ref(), requirements.as_os_str()];
+    // The environment is what is kept; pip need not keep as much again.
+    let from = [
+        "--no-cache-dir".as_ref(),
+        "--requirement".as_ref(),
+        requirements.as_os_str(),
+    ];
     fill(&venv, &python, &from, &step)?;
     std::fs::write(venv.join(STAMP), wanted)?;
     step.done(&paths::shown(&venv));

@@ -118,11 +118,11 @@ fn launch(
 }
 
 /// Polls an event behind each of a hundred kernels.
-fn poll(cuda: &Cuda, module: *mut c_void) -> Result<(), Failed> {
+fn poll(cuda: &Library, module: *mut c_void) -> Result<(), Failed> {
     const NOT_READY: u32 = 600;
     type Query = unsafe extern "C" fn(*mut c_void) -> u32;
     // SAFETY: the signature is that of the driver API's function of this name.
-    let query = unsafe { cuda.0.get::<Query>(b"cuEventQuery") }.expect("cuEventQuery");
+    let query = unsafe { cuda.function::<Query>("cuEventQuery") };
     let add_index = function(cuda, module, "add_index")?;
     let (mut data, mut event, mut n) = (0_u64, null(), N);
     cu!(cuda, "cuMemAlloc_v2", &raw mut data => *mut u64, 4 * N as usize => usize)?;

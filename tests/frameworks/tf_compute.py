@@ -7,8 +7,9 @@ import runner
 import tf_keras
 import tf_layers
 import tf_ops
+import tf_recurrent
 
-MODULES = [tf_layers, tf_ops, tf_keras]
+MODULES = [tf_layers, tf_ops, tf_keras, tf_recurrent]
 
 if __name__ == "__main__":
     sys.exit(runner.main(MODULES, TensorFlow(), 2, __doc__))

@@ -110,11 +110,6 @@ pub(crate) struct TransformDescriptor {
     pub(crate) fold: Vec<u32>,
 }
 
-/// Of recurrent networks there are descriptors, but nothing can be set in them: TensorFlow ends the program where it
-/// cannot make one, and reports an error where it cannot set it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RecurrentDescriptor;
-
 descriptors! {
     cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor: TensorDescriptor;
     cudnnCreateFilterDescriptor, cudnnDestroyFilterDescriptor: FilterDescriptor;
@@ -125,8 +120,6 @@ descriptors! {
     cudnnCreateReduceTensorDescriptor, cudnnDestroyReduceTensorDescriptor: ReduceDescriptor;
     cudnnCreateLRNDescriptor, cudnnDestroyLRNDescriptor: LrnDescriptor;
     cudnnCreateTensorTransformDescriptor, cudnnDestroyTensorTransformDescriptor: TransformDescriptor;
-    cudnnCreateRNNDescriptor, cudnnDestroyRNNDescriptor: RecurrentDescriptor;
-    cudnnCreateRNNDataDescriptor, cudnnDestroyRNNDataDescriptor: RecurrentDescriptor;
 }
 
 pub(crate) unsafe fn cudnnSetActivationDescriptor(

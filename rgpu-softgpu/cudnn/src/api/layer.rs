@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use rgpu_softgpu_math::nn::{dropout, lrn, pointwise, pool, softmax};
+use rgpu_softgpu_math::nn::{self, dropout, lrn, pointwise, pool, softmax};
 use rgpu_softgpu_math::queue::Span;
 
 use super::descriptor::{ActivationDescriptor, LrnDescriptor, PoolingDescriptor};
@@ -231,8 +231,20 @@ pub(crate) unsafe fn cudnnLRNCrossChannelBackward(
 /// What a dropout descriptor holds: the rate, and where seed and count of numbers drawn are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DropoutDescriptor {
-    rate: f32,
+    pub(super) rate: f32,
     states: Option<Span<u64>>,
+}
+
+impl DropoutDescriptor {
+    /// Seed, and how many numbers were drawn before the `count` that are drawn now; for use when the work runs.
+    pub(super) fn draw(&self, count: usize) -> nn::Result<(u64, u64)> {
+        let states = self.states.ok_or(nn::Error::Unsupported)?;
+        // SAFETY: memory that the driver has vouched for, and this stream's alone.
+        let states = unsafe { &mut *states.pointer().cast::<[u64; STATES]>() };
+        let [seed, drawn] = *states;
+        states[1] = drawn.wrapping_add(count as u64);
+        Ok((seed, drawn))
+    }
 }
 
 descriptors! {
@@ -326,19 +338,15 @@ pub(crate) unsafe fn cudnnDropoutForward(
 ) -> Result {
     let context = get::<Context>(handle)?;
     let held = get::<DropoutDescriptor>(descriptor)?;
-    let states = held.states.ok_or(Status::BAD_PARAM)?;
+    require(held.states.is_some())?;
     let (x, y) = (tensor(x_desc, x)?, tensor(y_desc, y)?);
     let elements = x.layout.elements();
     require(x.layout.dims == y.layout.dims && bytes >= elements)?;
     let kept = Span::new(reserve.cast::<u8>(), elements)?;
     submit!(context, "cudnnDropoutForward", doubles(&[&x, &y]), T => {
-        // SAFETY: both spans are memory that the driver has vouched for, and this stream's alone.
-        let (states, kept) = unsafe {
-            (&mut *states.pointer().cast::<[u64; STATES]>(), std::slice::from_raw_parts_mut(kept.pointer(), elements))
-        };
-        let [seed, drawn] = *states;
-        states[1] = drawn.wrapping_add(elements as u64);
-        dropout::forward::<T>(held.rate.into(), (seed, drawn), &x, &y, kept)
+        // SAFETY: memory that the driver has vouched for, and this stream's alone.
+        let kept = unsafe { std::slice::from_raw_parts_mut(kept.pointer(), elements) };
+        dropout::forward::<T>(held.rate.into(), held.draw(elements)?, &x, &y, kept)
     })
 }
 

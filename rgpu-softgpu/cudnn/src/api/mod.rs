@@ -12,6 +12,8 @@ mod helper;
 mod layer;
 mod norm;
 mod operation;
+mod recurrent;
+mod recurrent_descriptor;
 mod shape;
 
 pub(crate) use convolution::*;
@@ -20,6 +22,8 @@ pub(crate) use helper::*;
 pub(crate) use layer::*;
 pub(crate) use norm::*;
 pub(crate) use operation::*;
+pub(crate) use recurrent::*;
+pub(crate) use recurrent_descriptor::*;
 pub(crate) use shape::*;
 
 pub(crate) use crate::graph::api::*;

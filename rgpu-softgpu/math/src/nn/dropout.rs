@@ -14,6 +14,26 @@ fn draw(seed: u64, place: u64) -> u64 {
     state ^ (state >> 31)
 }
 
+/// Of 2^53 equally likely numbers, those below it drop.
+fn limit(rate: f64) -> u64 {
+    (rate.clamp(0.0, 1.0) * (1u64 << 53) as f64) as u64
+}
+
+/// By what elements that are kept grow.
+fn growth(rate: f64) -> f64 {
+    if rate < 1.0 { 1.0 / (1.0 - rate) } else { 0.0 }
+}
+
+/// By what one element after the other is multiplied. `drawn` were drawn from the seed before.
+pub fn factors(rate: f64, (seed, drawn): (u64, u64)) -> impl FnMut() -> f64 {
+    let (limit, growth, mut place) = (limit(rate), growth(rate), drawn);
+    move || {
+        let keeps = draw(seed, place) >> 11 >= limit;
+        place = place.wrapping_add(1);
+        if keeps { growth } else { 0.0 }
+    }
+}
+
 /// `y = x / (1 - rate)` or zero, by chance; `kept` has a byte for each element, for the way back. `drawn` were drawn
 /// from the seed before.
 pub fn forward<T: Real>(
@@ -28,8 +48,7 @@ pub fn forward<T: Real>(
     if *dims != y.layout.dims || kept.len() < packed.elements() {
         return Err(Error::Shape);
     }
-    // Of 2^53 equally likely numbers, those below it drop.
-    let limit = (rate.clamp(0.0, 1.0) * (1u64 << 53) as f64) as u64;
+    let limit = limit(rate);
     let marks = Shared::new(kept);
     walk(dims, [&packed.strides], |[first], len, [step]| {
         for at in (0..len).map(|at| first + at * step) {
@@ -48,11 +67,7 @@ pub fn backward<T: Real>(rate: f64, dy: &Tensor, dx: &Tensor, kept: &[u8]) -> Re
     if *dims != dx.layout.dims || kept.len() < packed.elements() {
         return Err(Error::Shape);
     }
-    let factor = if rate < 1.0 {
-        T::of(1.0 / (1.0 - rate))
-    } else {
-        T::zero()
-    };
+    let factor = T::of(growth(rate));
     let gradient = dy.read::<T>();
     let mut output = dx.output::<T>(1.0, 0.0, &[dy]);
     let values = Shared::new(output.values());

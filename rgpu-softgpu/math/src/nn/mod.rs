@@ -8,6 +8,7 @@
 //! | [`product`] | products of matrices whose first factor is looked up, not copied |
 //! | [`conv`] | convolutions, forwards and backwards |
 //! | [`pool`], [`norm`], [`softmax`], [`lrn`], [`dropout`] | the layers of those names |
+//! | [`rnn`] | recurrent networks, forwards and backwards |
 //! | [`pointwise`], [`reduce`] | functions of elements, sums over dimensions |
 //!
 //! Everything is computed as `f32`, or as `f64` where a tensor holds `f64`. An operation reads its inputs, computes
@@ -21,6 +22,7 @@ pub mod pointwise;
 pub mod pool;
 pub mod product;
 pub mod reduce;
+pub mod rnn;
 pub mod softmax;
 pub mod tensor;
 pub mod walk;

@@ -2,4 +2,5 @@
 
 mod conv;
 mod layers;
+mod rnn;
 mod support;

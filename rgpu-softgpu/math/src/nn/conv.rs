@@ -9,11 +9,15 @@ use rayon::prelude::*;
 use super::product::{Panels, Tile};
 use super::tensor::{Layout, Tensor};
 use super::walk::Shared;
-use super::window::{Position, Window, dot, three};
+use super::window::{Position, Run, Window, count, dot, three};
 use super::{Error, Result};
 
 /// Positions that are computed together: what they look at stays in the fastest cache.
 const BLOCK: usize = 96;
+/// More of them, where each looks at few elements, so that finding out where costs little.
+const WIDEST: usize = 960;
+/// Positions that are worth a product of their own, to save a copy of the results.
+const LONG: usize = 48;
 /// Memory for partial sums of a filter's gradient.
 const PARTIAL: usize = 64 << 20;
 
@@ -191,10 +195,24 @@ impl<'a, T: Tile> Looking<'a, T> {
         }
     }
 
-    /// Where a position whose window lies inside starts to look.
-    fn start(&self, position: Position) -> usize {
-        let at = std::array::from_fn(|dim| position[dim] * self.window.stride[dim]);
-        (dot(at, self.side.strides) as isize + self.lowest) as usize
+    /// Where positions whose windows lie inside start to look.
+    fn starts(&self, runs: &[Run], rows: &mut Vec<usize>) {
+        let steps = std::array::from_fn(|dim| self.window.stride[dim] * self.side.strides[dim]);
+        rows.clear();
+        for run in runs {
+            let lowest = |place: usize| (place as isize + self.lowest) as usize;
+            rows.extend(run.places(steps).map(lowest));
+        }
+    }
+
+    /// What positions see, one after the other, and where each starts.
+    fn copies(&self, runs: &[Run], seen: &mut Vec<T>, rows: &mut Vec<usize>) {
+        seen.clear();
+        for position in runs.iter().flat_map(|run| run.positions()) {
+            self.copy(position, seen);
+        }
+        rows.clear();
+        rows.extend((0..count(runs)).map(|row| row * self.taps.len()));
     }
 
     /// Appends what a position sees, zeros outside.
@@ -224,8 +242,8 @@ struct Target {
 
 /// Works that are done on blocks of positions, reused from block to block.
 struct Scratch<T> {
-    inside: Vec<Position>,
-    border: Vec<Position>,
+    inside: Vec<Run>,
+    border: Vec<Run>,
     rows: Vec<usize>,
     seen: Vec<T>,
     results: Vec<T>,
@@ -261,49 +279,58 @@ fn block<T: Tile>(
     } = scratch;
     looking.window.sort(from, to, inside, border);
     results.resize((to - from) * panels.pitch(), T::zero());
+    // Long rows of results that lie without gaps are computed where they belong.
+    let dense = target.channel_stride == 1
+        && target.channels == panels.pitch()
+        && target.steps[2] == target.channels;
+    if dense {
+        inside.retain(|run| {
+            if run.count < LONG {
+                return true;
+            }
+            looking.starts(&[*run], rows);
+            let start = target.start + dot(run.first, target.steps);
+            // SAFETY: inside of the output's extent, and every position is written by one thread.
+            let output = unsafe { output.part(start, run.count * target.channels) };
+            panels.multiply(looking.image, rows, &looking.taps, output, false);
+            false
+        });
+    }
     if !inside.is_empty() {
-        rows.clear();
-        rows.extend(inside.iter().map(|&position| looking.start(position)));
+        looking.starts(inside, rows);
         panels.multiply(looking.image, rows, &looking.taps, results, false);
         put(inside, results, panels.pitch(), target, output);
     }
     if !border.is_empty() {
-        let depth = looking.taps.len();
-        seen.clear();
-        border
-            .iter()
-            .for_each(|&position| looking.copy(position, seen));
-        rows.clear();
-        rows.extend((0..border.len()).map(|row| row * depth));
-        let taps: Vec<usize> = (0..depth).collect();
+        looking.copies(border, seen, rows);
+        let taps: Vec<usize> = (0..looking.taps.len()).collect();
         panels.multiply(seen, rows, &taps, results, false);
         put(border, results, panels.pitch(), target, output);
     }
 }
 
-fn put<T: Tile>(
-    positions: &[Position],
-    results: &[T],
-    pitch: usize,
-    target: Target,
-    output: Shared<'_, T>,
-) {
-    let at = |position: Position| target.start + dot(position, target.steps);
-    if target.channel_stride == 1 {
-        for (row, &position) in positions.iter().enumerate() {
-            let results = &results[row * pitch..][..target.channels];
-            // SAFETY: inside of the output's extent, and every position is written by one thread.
-            unsafe { output.part(at(position), target.channels) }.copy_from_slice(results);
+fn put<T: Tile>(runs: &[Run], results: &[T], pitch: usize, target: Target, output: Shared<'_, T>) {
+    let mut results = results;
+    for run in runs {
+        let start = target.start + dot(run.first, target.steps);
+        let step = target.steps[2];
+        if target.channel_stride == 1 {
+            for (row, results) in results.chunks_exact(pitch).take(run.count).enumerate() {
+                // SAFETY: inside of the output's extent, and every position is written by one thread.
+                let output = unsafe { output.part(start + row * step, target.channels) };
+                output.copy_from_slice(&results[..target.channels]);
+            }
+        } else {
+            for channel in 0..target.channels {
+                let column = results[channel..].iter().step_by(pitch).take(run.count);
+                let start = start + channel * target.channel_stride;
+                for (row, &value) in column.enumerate() {
+                    // SAFETY: as above.
+                    unsafe { output.set(start + row * step, value) };
+                }
+            }
         }
-        return;
-    }
-    let starts: Vec<usize> = positions.iter().map(|&position| at(position)).collect();
-    for channel in 0..target.channels {
-        for (row, start) in starts.iter().enumerate() {
-            let value = results[row * pitch + channel];
-            // SAFETY: as above.
-            unsafe { output.set(start + channel * target.channel_stride, value) };
-        }
+        results = &results[run.count * pitch..];
     }
 }
 
@@ -321,7 +348,9 @@ fn all<T: Tile>(
     output: Shared<'_, T>,
 ) {
     let positions = window.positions();
-    let blocks = positions.div_ceil(BLOCK);
+    let depth = (window.shifts.len() * from_channels).max(1);
+    let wide = (BLOCK * 64 / depth).clamp(BLOCK, WIDEST);
+    let blocks = positions.div_ceil(wide);
     let groups = panels.len();
     (0..from.batch * groups * blocks)
         .into_par_iter()
@@ -339,7 +368,7 @@ fn all<T: Tile>(
                 channels: to_channels,
                 channel_stride: to.channel_stride,
             };
-            let range = (block_at * BLOCK, positions.min((block_at + 1) * BLOCK));
+            let range = (block_at * wide, positions.min((block_at + 1) * wide));
             block(&looking, &panels[group], target, output, range, scratch);
         });
 }
@@ -553,35 +582,25 @@ fn add<T: Tile>(
         ..
     } = scratch;
     looking.window.sort(from, to, inside, border);
-    let starts = |positions: &[Position], rows: &mut Vec<usize>| {
+    let pack = |panels: &mut Panels<T>, runs: &[Run], rows: &mut Vec<usize>| {
         rows.clear();
-        rows.extend(
-            positions
-                .iter()
-                .map(|&position| dot(position, side.strides)),
-        );
+        rows.extend(runs.iter().flat_map(|run| run.places(side.strides)));
+        if side.channel_stride == 1 {
+            panels.pack_rows(rows.len(), outputs, |row| &gradient[rows[row]..][..outputs]);
+        } else {
+            panels.pack(rows.len(), outputs, |row, column| {
+                gradient[rows[row] + column * side.channel_stride]
+            });
+        }
     };
     if !inside.is_empty() {
-        starts(inside, rows);
-        panels.pack(inside.len(), outputs, |row, column| {
-            gradient[rows[row] + column * side.channel_stride]
-        });
-        rows.clear();
-        rows.extend(inside.iter().map(|&position| looking.start(position)));
+        pack(panels, inside, rows);
+        looking.starts(inside, rows);
         panels.multiply(looking.image, &looking.taps[own.clone()], rows, sums, true);
     }
     if !border.is_empty() {
-        starts(border, rows);
-        panels.pack(border.len(), outputs, |row, column| {
-            gradient[rows[row] + column * side.channel_stride]
-        });
-        seen.clear();
-        border
-            .iter()
-            .for_each(|&position| looking.copy(position, seen));
-        let depth = looking.taps.len();
-        rows.clear();
-        rows.extend((0..border.len()).map(|row| row * depth));
+        pack(panels, border, rows);
+        looking.copies(border, seen, rows);
         let own: Vec<usize> = own.collect();
         panels.multiply(seen, &own, rows, sums, true);
     }

@@ -151,6 +151,20 @@ impl<T: Tile> Panels<T> {
         }
     }
 
+    /// Takes rows that lie without gaps.
+    pub fn pack_rows<'a>(&mut self, depth: usize, columns: usize, row: impl Fn(usize) -> &'a [T]) {
+        (self.depth, self.columns) = (depth, columns);
+        self.values.clear();
+        self.values.resize(depth * self.pitch(), T::zero());
+        let mut lines = self.values.chunks_exact_mut(T::COLUMNS);
+        for first in (0..columns).step_by(T::COLUMNS) {
+            let own = (columns - first).min(T::COLUMNS);
+            for (k, line) in (0..depth).zip(&mut lines) {
+                line[..own].copy_from_slice(&row(k)[first..first + own]);
+            }
+        }
+    }
+
     /// Columns, those that fill up included: how far apart the rows of a product are.
     pub fn pitch(&self) -> usize {
         self.columns.next_multiple_of(T::COLUMNS)

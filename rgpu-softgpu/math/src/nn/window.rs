@@ -5,6 +5,34 @@ use super::{Error, Result};
 /// Positions along depth, height and width; fewer dimensions have ones in front.
 pub type Position = [usize; 3];
 
+/// Positions that follow each other along the width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first.
+    pub first: Position,
+    /// How many.
+    pub count: usize,
+}
+
+impl Run {
+    /// Each of them.
+    pub fn positions(self) -> impl Iterator<Item = Position> {
+        let [depth, height, width] = self.first;
+        (width..width + self.count).map(move |width| [depth, height, width])
+    }
+
+    /// Where each lies, with these strides.
+    pub fn places(self, strides: Position) -> impl Iterator<Item = usize> {
+        let first = dot(self.first, strides);
+        (0..self.count).map(move |at| first + at * strides[2])
+    }
+}
+
+/// How many positions these are.
+pub fn count(runs: &[Run]) -> usize {
+    runs.iter().map(|run| run.count).sum()
+}
+
 /// A value per spatial dimension, with `missing` for those in front that there are not.
 pub fn three<T: Copy>(values: &[T], missing: T) -> Result<[T; 3]> {
     let mut all = [missing; 3];
@@ -57,25 +85,33 @@ impl Window {
     }
 
     /// Sorts the positions `from..to` into those whose whole window lies inside of the input, and others.
-    pub fn sort(
-        &self,
-        from: usize,
-        to: usize,
-        inside: &mut Vec<Position>,
-        border: &mut Vec<Position>,
-    ) {
+    pub fn sort(&self, from: usize, to: usize, inside: &mut Vec<Run>, border: &mut Vec<Run>) {
         inside.clear();
         border.clear();
         let limits = [self.inside(0), self.inside(1), self.inside(2)];
-        for position in (from..to).map(|number| self.position(number)) {
-            let whole = position
-                .iter()
-                .zip(limits)
-                .all(|(at, (low, high))| (low..high).contains(at));
-            match whole {
-                true => inside.push(position),
-                false => border.push(position),
-            }
+        let width = self.output[2].max(1);
+        let mut next = from;
+        while next < to {
+            let first = self.position(next);
+            let end = width.min(first[2] + to - next);
+            let within = |dim: usize| (limits[dim].0..limits[dim].1).contains(&first[dim]);
+            let (low, high) = match within(0) && within(1) {
+                true => limits[2],
+                false => (end, end),
+            };
+            let (low, high) = (low.clamp(first[2], end), high.clamp(first[2], end));
+            let high = high.max(low);
+            let add = |runs: &mut Vec<Run>, from: usize, to: usize| {
+                if from < to {
+                    let first = [first[0], first[1], from];
+                    let count = to - from;
+                    runs.push(Run { first, count });
+                }
+            };
+            add(border, first[2], low);
+            add(inside, low, high);
+            add(border, high, end);
+            next += end - first[2];
         }
     }
 
@@ -110,4 +146,37 @@ pub fn dot(position: Position, strides: Position) -> usize {
         .zip(strides)
         .map(|(at, stride)| at * stride)
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_sorted_into_runs() {
+        // Three by three taps around each of four by five positions: the middle two by three see no edge.
+        let steps = [-1, 0, 1];
+        let window = Window {
+            output: [1, 4, 5],
+            input: [1, 4, 5],
+            stride: [1; 3],
+            shifts: steps
+                .iter()
+                .flat_map(|&y| steps.map(|x| [0, y, x]))
+                .collect(),
+        };
+        let (mut inside, mut border) = (Vec::new(), Vec::new());
+        // From the third position of the second row to the second of the third.
+        window.sort(7, 12, &mut inside, &mut border);
+        let run = |height, width, count| Run {
+            first: [0, height, width],
+            count,
+        };
+        assert_eq!(inside, [run(1, 2, 2), run(2, 1, 1)]);
+        assert_eq!(border, [run(1, 4, 1), run(2, 0, 1)]);
+        window.sort(0, 7, &mut inside, &mut border);
+        assert_eq!(inside, [run(1, 1, 1)]);
+        assert_eq!(border, [run(0, 0, 5), run(1, 0, 1)]);
+        assert_eq!(run(1, 2, 2).places([20, 5, 1]).collect::<Vec<_>>(), [7, 8]);
+    }
 }

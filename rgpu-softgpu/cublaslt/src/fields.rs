@@ -1,102 +1,69 @@
-//! Descriptors: attributes by number, packed one after the other behind a mark that says what it is.
+//! Descriptors: which attributes there are, and where they lie, is `rgpu_proto::library::lt`'s, for this library and the one
+//! that forwards. Here are the numbers of those that are looked at.
 //!
 //! Programs own the memory of descriptors, may put them on their stack, and copy them; so they hold no pointers to
 //! anything of ours.
 
 use std::ffi::c_void;
 
-use rgpu_softgpu_math::blas::status::{Result, Status, require};
+use rgpu_proto::library::Fault;
+use rgpu_proto::library::lt::{Descriptor, Shape};
+use rgpu_softgpu_math::blas::status::{Result, Status};
 
-/// One attribute: its number, bytes, and default.
-type Field = (u32, usize, u64);
+/// The status of a fault that descriptors have.
+fn status(fault: Fault) -> Status {
+    match fault {
+        Fault::Memory => Status::ALLOC_FAILED,
+        _ => Status::INVALID_VALUE,
+    }
+}
 
 /// A kind of descriptor.
 #[derive(Debug)]
-pub(crate) struct Layout {
-    mark: u64,
-    fields: &'static [Field],
-}
-
-const MARK: usize = size_of::<u64>();
+pub(crate) struct Layout(&'static Shape);
 
 impl Layout {
-    /// Bytes of a descriptor.
-    pub(crate) fn bytes(&self) -> usize {
-        MARK + self.fields.iter().map(|(_, bytes, _)| bytes).sum::<usize>()
-    }
-
-    /// Where an attribute is, and how long.
-    fn find(&self, attribute: u32) -> Result<(usize, usize)> {
-        let mut at = MARK;
-        for &(number, bytes, _) in self.fields {
-            if number == attribute {
-                return Ok((at, bytes));
-            }
-            at += bytes;
-        }
-        Err(Status::INVALID_VALUE)
-    }
-
     /// Makes `size` bytes at `pointer` a descriptor with all defaults.
     ///
     /// # Safety
     /// `pointer` is null, or `size` bytes there may be written.
-    pub(crate) unsafe fn write(&'static self, pointer: *mut c_void, size: usize) -> Result<Fields> {
-        require(!pointer.is_null() && size >= self.bytes())?;
-        let fields = Fields {
-            pointer: pointer.cast(),
-            layout: self,
-        };
+    pub(crate) unsafe fn write(&self, pointer: *mut c_void, size: usize) -> Result<Fields> {
         // SAFETY: the caller's promise.
-        unsafe { fields.pointer.cast::<u64>().write_unaligned(self.mark) };
-        for &(attribute, bytes, default) in self.fields {
-            // SAFETY: the caller's promise; `attribute` is one of these fields.
-            unsafe { fields.set(attribute, (&raw const default).cast(), bytes)? };
-        }
-        Ok(fields)
+        let descriptor = unsafe { Descriptor::init(self.0, pointer, size) };
+        self.fields(descriptor)
     }
 
     /// A descriptor in memory of ours; [`Self::free`] takes it back.
-    pub(crate) fn create(&'static self) -> Result<Fields> {
-        let room = vec![0u64; self.bytes().div_ceil(MARK)].into_boxed_slice();
-        let pointer = Box::into_raw(room).cast::<c_void>();
-        // SAFETY: the room has as many bytes.
-        unsafe { self.write(pointer, self.bytes()) }
+    pub(crate) fn create(&self) -> Result<Fields> {
+        self.fields(Descriptor::create(self.0))
     }
 
     /// The descriptor at `pointer`.
     ///
     /// # Safety
     /// `pointer` is null, or a descriptor of any kind.
-    pub(crate) unsafe fn open(&'static self, pointer: *const c_void) -> Result<Fields> {
-        require(!pointer.is_null())?;
-        let fields = Fields {
-            pointer: pointer.cast_mut().cast(),
-            layout: self,
-        };
-        // SAFETY: every descriptor starts with its mark.
-        require(unsafe { fields.pointer.cast::<u64>().read_unaligned() } == self.mark)?;
-        Ok(fields)
+    pub(crate) unsafe fn open(&self, pointer: *const c_void) -> Result<Fields> {
+        // SAFETY: the caller's promise.
+        self.fields(unsafe { Descriptor::open(self.0, pointer.cast_mut()) })
+    }
+
+    fn fields(&self, descriptor: std::result::Result<Descriptor, Fault>) -> Result<Fields> {
+        Ok(Fields {
+            descriptor: descriptor.map_err(status)?,
+            shape: self.0,
+        })
     }
 
     /// Frees a descriptor of [`Self::create`].
     ///
     /// # Safety
     /// `pointer` is null, or came from there and was not freed.
-    pub(crate) unsafe fn free(&'static self, pointer: *mut c_void) -> Result {
+    pub(crate) unsafe fn free(&self, pointer: *mut c_void) -> Result {
         if pointer.is_null() {
             return Ok(());
         }
         // SAFETY: the caller's promise.
-        unsafe {
-            let fields = self.open(pointer)?;
-            fields.pointer.cast::<u64>().write_unaligned(0);
-            let room = std::ptr::slice_from_raw_parts_mut(
-                pointer.cast::<u64>(),
-                self.bytes().div_ceil(MARK),
-            );
-            drop(Box::from_raw(room));
-        }
+        unsafe { self.open(pointer)?.descriptor.free() };
         Ok(())
     }
 }
@@ -104,13 +71,22 @@ impl Layout {
 /// A descriptor of a program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields {
-    pointer: *mut u8,
-    layout: &'static Layout,
+    descriptor: Descriptor,
+    shape: &'static Shape,
 }
 
 impl Fields {
     pub(crate) fn pointer(self) -> *mut c_void {
-        self.pointer.cast()
+        self.descriptor.pointer()
+    }
+
+    /// The bytes of an attribute, of which a descriptor of an older program may have no room for the newest.
+    fn bytes(self, attribute: u32, size: usize) -> [u8; 8] {
+        let known = self.shape.attribute(attribute);
+        let known = known.expect("an attribute of this layout");
+        assert_eq!(known.bytes, size, "attribute {attribute}");
+        let value = self.descriptor.get(attribute);
+        value.unwrap_or(known.default).to_le_bytes()
     }
 
     /// The value of an attribute that the layout has.
@@ -118,13 +94,9 @@ impl Fields {
     /// # Panics
     /// It has none of that number, or not of that size.
     pub(crate) fn get<T: Copy>(self, attribute: u32) -> T {
-        let (at, bytes) = self
-            .layout
-            .find(attribute)
-            .expect("an attribute of this layout");
-        assert_eq!(bytes, size_of::<T>(), "attribute {attribute}");
-        // SAFETY: a descriptor holds all fields of its layout; any bytes are a value of the numbers they are read as.
-        unsafe { self.pointer.add(at).cast::<T>().read_unaligned() }
+        let bytes = self.bytes(attribute, size_of::<T>());
+        // SAFETY: an attribute has at most eight bytes; any are a value of the numbers they are read as.
+        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
     }
 
     /// Writes an attribute that the layout has, as [`Self::get`].
@@ -139,11 +111,8 @@ impl Fields {
     /// # Safety
     /// `from` is null, or `size` bytes there may be read.
     pub(crate) unsafe fn set(self, attribute: u32, from: *const c_void, size: usize) -> Result {
-        let (at, bytes) = self.layout.find(attribute)?;
-        require(!from.is_null() && size == bytes)?;
-        // SAFETY: the caller's promise; the field lies inside of the descriptor.
-        unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), self.pointer.add(at), bytes) };
-        Ok(())
+        // SAFETY: the caller's promise.
+        unsafe { self.descriptor.set_attribute(attribute, from, size) }.map_err(status)
     }
 
     /// `…GetAttribute`: with no size, tells only how long it is.
@@ -157,31 +126,26 @@ impl Fields {
         size: usize,
         written: *mut usize,
     ) -> Result {
-        let (at, bytes) = self.layout.find(attribute)?;
-        require(if size == 0 {
-            !written.is_null()
-        } else {
-            !to.is_null() && size == bytes
-        })?;
-        // SAFETY: the caller's promise; the field lies inside of the descriptor.
-        unsafe {
-            if size != 0 {
-                std::ptr::copy_nonoverlapping(self.pointer.add(at), to.cast::<u8>(), bytes);
-            }
-            if !written.is_null() {
-                written.write(bytes);
-            }
+        // SAFETY: the caller's promise.
+        let done = unsafe { self.descriptor.get_attribute(attribute, to, size, written) };
+        done.map_err(status)
+    }
+
+    /// Refuses attributes that are set and that the software GPU would not heed.
+    pub(crate) fn refuse(self, attributes: &[u32]) -> Result {
+        let set = |&attribute: &u32| self.get::<u64>(attribute) != 0;
+        match attributes.iter().any(set) {
+            true => Err(Status::NOT_SUPPORTED),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// Minus one, as a default.
-const NONE: u64 = u64::MAX;
-
 /// `cublasLtMatmulDescAttributes_t`.
 pub(crate) mod product {
-    use super::{Layout, NONE};
+    use rgpu_proto::library::lt;
+
+    use super::Layout;
 
     pub(crate) const COMPUTE_TYPE: u32 = 0;
     pub(crate) const SCALE_TYPE: u32 = 1;
@@ -201,53 +165,19 @@ pub(crate) mod product {
     pub(crate) const SCALES: [u32; 4] = [17, 18, 19, 20];
     pub(crate) const D_MAXIMUM: u32 = 21;
     pub(crate) const AUX_TYPE: u32 = 22;
-    pub(crate) const AUX_SCALE: u32 = 23;
-    pub(crate) const AUX_MAXIMUM: u32 = 24;
     pub(crate) const BIAS_TYPE: u32 = 26;
     /// What the scales of A, B, C, D and the auxiliary matrix are.
     pub(crate) const SCALE_MODES: [u32; 5] = [31, 32, 33, 34, 35];
+    /// Scale and maximum of the auxiliary matrix; counters that a product waits for and raises; scales that it computes for D.
+    pub(crate) const UNHEEDED: [u32; 5] = [23, 24, 29, 30, 36];
 
-    pub(crate) static LAYOUT: Layout = Layout {
-        mark: u64::from_le_bytes(*b"rgpuprod"),
-        fields: &[
-            (COMPUTE_TYPE, 4, 0),
-            (SCALE_TYPE, 4, 0),
-            (POINTER_MODE, 4, 0),
-            (TRANSA, 4, 0),
-            (TRANSB, 4, 0),
-            (TRANSC, 4, 0),
-            (FILL_MODE, 4, 2),
-            (EPILOGUE, 4, 1),
-            (BIAS, 8, 0),
-            (BIAS_STRIDE, 8, 0),
-            (AUX, 8, 0),
-            (AUX_LD, 8, 0),
-            (AUX_STRIDE, 8, 0),
-            (ALPHA_STRIDE, 8, 0),
-            // How many multiprocessors to use, at most.
-            (15, 4, 0),
-            (SCALES[0], 8, 0),
-            (SCALES[1], 8, 0),
-            (SCALES[2], 8, 0),
-            (SCALES[3], 8, 0),
-            (D_MAXIMUM, 8, 0),
-            (AUX_TYPE, 4, NONE),
-            (AUX_SCALE, 8, 0),
-            (AUX_MAXIMUM, 8, 0),
-            // Whether sums of 8-bit floats may be less precise.
-            (25, 1, 0),
-            (BIAS_TYPE, 4, NONE),
-            (SCALE_MODES[0], 4, 0),
-            (SCALE_MODES[1], 4, 0),
-            (SCALE_MODES[2], 4, 0),
-            (SCALE_MODES[3], 4, 0),
-            (SCALE_MODES[4], 4, 0),
-        ],
-    };
+    pub(crate) static LAYOUT: Layout = Layout(&lt::MATMUL);
 }
 
 /// `cublasLtMatrixLayoutAttribute_t`.
 pub(crate) mod matrix {
+    use rgpu_proto::library::lt;
+
     use super::Layout;
 
     pub(crate) const TYPE: u32 = 0;
@@ -258,50 +188,25 @@ pub(crate) mod matrix {
     pub(crate) const COUNT: u32 = 5;
     pub(crate) const STRIDE: u32 = 6;
     pub(crate) const PLANE_OFFSET: u32 = 7;
+    /// Whether batches lie at equal distances, which is 0, or at addresses.
+    pub(crate) const BATCH_MODE: u32 = 8;
 
-    pub(crate) static LAYOUT: Layout = Layout {
-        mark: u64::from_le_bytes(*b"rgpumatr"),
-        fields: &[
-            (TYPE, 4, 0),
-            (ORDER, 4, 0),
-            (ROWS, 8, 0),
-            (COLUMNS, 8, 0),
-            (LD, 8, 0),
-            (COUNT, 4, 1),
-            (STRIDE, 8, 0),
-            (PLANE_OFFSET, 8, 0),
-        ],
-    };
+    pub(crate) static LAYOUT: Layout = Layout(&lt::LAYOUT);
 }
 
 /// `cublasLtMatmulPreferenceAttributes_t`. None of them matters: no workspace is needed, and there is one algorithm.
 pub(crate) mod preference {
+    use rgpu_proto::library::lt;
+
     use super::Layout;
 
-    pub(crate) static LAYOUT: Layout = Layout {
-        mark: u64::from_le_bytes(*b"rgpupref"),
-        fields: &[
-            // Search mode, workspace, reduction schemes.
-            (0, 4, 0),
-            (1, 8, 0),
-            (3, 4, 0xffff_ffff),
-            // Least alignments of A, B, C and D.
-            (5, 4, 256),
-            (6, 4, 256),
-            (7, 4, 256),
-            (8, 4, 256),
-            // Most waves, masks of pointer modes, epilogues, implementations.
-            (9, 4, 0),
-            (10, 4, 0),
-            (11, 4, 0xffff_ffff),
-            (12, 8, NONE),
-        ],
-    };
-    use super::NONE;
+    pub(crate) static LAYOUT: Layout = Layout(&lt::PREFERENCE);
 }
 
 /// `cublasLtMatrixTransformDescAttributes_t`.
 pub(crate) mod transform {
+    use rgpu_proto::library::lt;
+
     use super::Layout;
 
     pub(crate) const SCALE_TYPE: u32 = 0;
@@ -309,54 +214,41 @@ pub(crate) mod transform {
     pub(crate) const TRANSA: u32 = 2;
     pub(crate) const TRANSB: u32 = 3;
 
-    pub(crate) static LAYOUT: Layout = Layout {
-        mark: u64::from_le_bytes(*b"rgputran"),
-        fields: &[
-            (SCALE_TYPE, 4, 0),
-            (POINTER_MODE, 4, 0),
-            (TRANSA, 4, 0),
-            (TRANSB, 4, 0),
-        ],
-    };
+    pub(crate) static LAYOUT: Layout = Layout(&lt::TRANSFORM);
 }
 
-/// `cublasLtMatmulAlgoConfigAttributes_t`: remembered, without effect.
+/// `cublasLtMatmulAlgoConfigAttributes_t`: remembered, without effect. What an algorithm holds is each library's own.
 pub(crate) mod algorithm {
+    use rgpu_proto::library::lt::{Attribute, Shape};
+
     use super::Layout;
 
     pub(crate) const ID: u32 = 0;
 
-    pub(crate) static LAYOUT: Layout = Layout {
-        mark: u64::from_le_bytes(*b"rgpualgo"),
-        fields: &[
-            (ID, 4, 0),
+    static SHAPE: Shape = Shape::new(
+        *b"rgLa",
+        [64, 64],
+        &[
+            Attribute::new(ID, 4),
             // Tile, parts of the sum, reduction scheme, order of blocks, option, stages.
-            (1, 4, 0),
-            (2, 4, 1),
-            (3, 4, 0),
-            (4, 4, 0),
-            (5, 4, 0),
-            (6, 4, 0),
+            Attribute::new(1, 4),
+            Attribute::new(2, 4).or(1),
+            Attribute::new(3, 4),
+            Attribute::new(4, 4),
+            Attribute::new(5, 4),
+            Attribute::new(6, 4),
             // Inner shape, shape of clusters.
-            (7, 2, 0),
-            (8, 2, 0),
+            Attribute::new(7, 2),
+            Attribute::new(8, 2),
         ],
-    };
+    );
+
+    pub(crate) static LAYOUT: Layout = Layout(&SHAPE);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn descriptors_fit_where_programs_have_room_for_them() {
-        // The opaque structures of `cublasLt.h` 12.
-        assert!(product::LAYOUT.bytes() <= 23 * 8);
-        assert!(matrix::LAYOUT.bytes() <= 8 * 8);
-        assert!(preference::LAYOUT.bytes() <= 8 * 8);
-        assert!(transform::LAYOUT.bytes() <= 8 * 8);
-        assert!(algorithm::LAYOUT.bytes() <= 8 * 8);
-    }
 
     #[test]
     fn attributes_have_defaults_and_keep_what_is_set() {
@@ -402,5 +294,18 @@ mod tests {
             assert_eq!(written, 8);
             assert_eq!(matrix::LAYOUT.free(fields.pointer()), Ok(()));
         }
+    }
+
+    #[test]
+    fn what_would_not_be_heeded_is_refused() {
+        let fields = product::LAYOUT.create().unwrap();
+        assert_eq!(fields.refuse(&product::UNHEEDED), Ok(()));
+        fields.put(product::UNHEEDED[2], 0x1000u64);
+        assert_eq!(
+            fields.refuse(&product::UNHEEDED),
+            Err(Status::NOT_SUPPORTED)
+        );
+        // SAFETY: it was created here.
+        assert_eq!(unsafe { product::LAYOUT.free(fields.pointer()) }, Ok(()));
     }
 }

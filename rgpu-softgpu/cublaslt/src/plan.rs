@@ -41,7 +41,8 @@ impl Layout {
             count: fields.get::<i32>(matrix::COUNT).max(0) as usize,
             stride: size(matrix::STRIDE)?,
         };
-        if fields.get::<u64>(matrix::PLANE_OFFSET) != 0 {
+        fields.refuse(&[matrix::PLANE_OFFSET])?;
+        if fields.get::<u32>(matrix::BATCH_MODE) != 0 {
             return Err(Status::NOT_SUPPORTED);
         }
         require(layout.rows > 0 && layout.columns > 0 && layout.count > 0)?;
@@ -179,6 +180,7 @@ impl Plan {
         {
             return Err(Status::NOT_SUPPORTED);
         }
+        descriptor.refuse(&product::UNHEEDED)?;
         // One scale for a whole matrix is the only mode.
         if product::SCALE_MODES
             .iter()

@@ -27,7 +27,8 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    const fn new(number: u32, bytes: usize) -> Self {
+    /// One that is 0 until it is set.
+    pub const fn new(number: u32, bytes: usize) -> Self {
         Self {
             number,
             bytes,
@@ -36,7 +37,9 @@ impl Attribute {
         }
     }
 
-    const fn or(mut self, default: u64) -> Self {
+    /// The same, with another default.
+    #[must_use]
+    pub const fn or(mut self, default: u64) -> Self {
         self.default = default;
         self
     }
@@ -65,6 +68,15 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// A kind whose structure has as many bytes in CUDA 12.0 and since 12.2.
+    pub const fn new(mark: [u8; 4], bytes: [usize; 2], attributes: &'static [Attribute]) -> Self {
+        Self {
+            mark: u32::from_le_bytes(mark),
+            bytes,
+            attributes,
+        }
+    }
+
     /// The attribute of a number.
     pub fn attribute(&self, number: u32) -> Option<&'static Attribute> {
         self.attributes

@@ -158,6 +158,20 @@ pub(crate) unsafe fn scalars(
     unsafe { Ok((scalar(alpha, doubles)?, scalar(beta, doubles)?)) }
 }
 
+/// The factors of a call on these tensors, and whether it takes them as doubles and computes so.
+///
+/// # Safety
+/// As for [`scalar`].
+pub(crate) unsafe fn blended(
+    alpha: *const c_void,
+    beta: *const c_void,
+    tensors: &[&Tensor],
+) -> Result<((f64, f64), bool)> {
+    let doubles = doubles(tensors);
+    // SAFETY: the promise of this function.
+    Ok((unsafe { scalars(alpha, beta, doubles)? }, doubles))
+}
+
 /// Whether a call on these tensors takes its factors as doubles, and computes so.
 pub(crate) fn doubles(tensors: &[&Tensor]) -> bool {
     rgpu_softgpu_math::nn::tensor::doubles(tensors)

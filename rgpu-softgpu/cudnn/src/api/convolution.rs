@@ -11,7 +11,7 @@ use super::descriptor::{ActivationDescriptor, ConvolutionDescriptor};
 use crate::objects::{Context, get, submit};
 use crate::status::{Result, Status, require};
 use crate::types::{
-    at, doubles, filter_layout, put, put_all, scalar, scalars, tensor, tensor_layout,
+    at, blended, doubles, filter_layout, put, put_all, scalar, scalars, tensor, tensor_layout,
 };
 
 /// Whether we compute with elements of that type.
@@ -63,9 +63,8 @@ pub(crate) unsafe fn cudnnConvolutionForward(
         tensor(y_desc, y)?,
     );
     let conv = fitting(conv_desc, &x.layout, &w.layout, &y.layout)?;
-    let doubles = doubles(&[&x, &w, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &w, &y])? };
     submit!(context, "cudnnConvolutionForward", doubles, T => conv::forward::<T>(&conv, blend, &x, &w, &y))
 }
 
@@ -93,9 +92,8 @@ pub(crate) unsafe fn cudnnConvolutionBackwardData(
         tensor(dx_desc, dx)?,
     );
     let conv = fitting(conv_desc, &dx.layout, &w.layout, &dy.layout)?;
-    let doubles = doubles(&[&dx, &w, &dy]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&dx, &w, &dy])? };
     submit!(context, "cudnnConvolutionBackwardData", doubles, T => conv::backward_data::<T>(&conv, blend, &w, &dy, &dx))
 }
 
@@ -123,9 +121,8 @@ pub(crate) unsafe fn cudnnConvolutionBackwardFilter(
         at(filter_layout(dw_desc)?, dw)?,
     );
     let conv = fitting(conv_desc, &x.layout, &dw.layout, &dy.layout)?;
-    let doubles = doubles(&[&x, &dw, &dy]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &dw, &dy])? };
     submit!(context, "cudnnConvolutionBackwardFilter", doubles, T => {
         conv::backward_filter::<T>(&conv, blend, &x, &dy, &dw)
     })
@@ -150,9 +147,8 @@ pub(crate) unsafe fn cudnnConvolutionBackwardBias(
                 .enumerate()
                 .all(|(at, &dim)| dim == if at == 1 { from[1] } else { 1 }),
     )?;
-    let doubles = doubles(&[&dy, &db]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&dy, &db])? };
     submit!(context, "cudnnConvolutionBackwardBias", doubles, T => reduce::<T>(Reduction::Add, blend, &dy, &db))
 }
 

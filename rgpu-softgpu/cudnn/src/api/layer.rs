@@ -8,7 +8,7 @@ use rgpu_softgpu_math::queue::Span;
 use super::descriptor::{ActivationDescriptor, LrnDescriptor, PoolingDescriptor};
 use crate::objects::{Context, create, descriptors, destroy, get, submit, with};
 use crate::status::{Result, Status, require};
-use crate::types::{doubles, put, scalars, tensor, tensor_layout};
+use crate::types::{blended, doubles, put, tensor, tensor_layout};
 
 pub(crate) unsafe fn cudnnPoolingForward(
     handle: *mut c_void,
@@ -30,9 +30,8 @@ pub(crate) unsafe fn cudnnPoolingForward(
             && x.layout.dims.len() == y.layout.dims.len(),
     )?;
     require(x.layout.dims[..2] == y.layout.dims[..2])?;
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "cudnnPoolingForward", doubles, T => pool::forward::<T>(&pooling, blend, &x, &y))
 }
 
@@ -64,9 +63,8 @@ pub(crate) unsafe fn cudnnPoolingBackward(
         _ => dx.clone(),
     };
     require(x.layout.dims == dx.layout.dims && x.layout.dims.len() == dy.layout.dims.len())?;
-    let doubles = doubles(&[&x, &dy, &dx]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &dy, &dx])? };
     submit!(context, "cudnnPoolingBackward", doubles, T => pool::backward::<T>(&pooling, blend, &dy, &x, &dx))
 }
 
@@ -84,9 +82,8 @@ pub(crate) unsafe fn cudnnActivationForward(
     let activation = get::<ActivationDescriptor>(activation_desc)?.activation()?;
     let (x, y) = (tensor(x_desc, x)?, tensor(y_desc, y)?);
     require(x.layout.dims == y.layout.dims)?;
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "cudnnActivationForward", doubles, T => pointwise::activate::<T>(activation, blend, &x, &y))
 }
 
@@ -114,9 +111,8 @@ pub(crate) unsafe fn cudnnActivationBackward(
             .iter()
             .all(|tensor| tensor.layout.dims == *dims),
     )?;
-    let doubles = doubles(&[&x, &y, &dy, &dx]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y, &dy, &dx])? };
     submit!(context, "cudnnActivationBackward", doubles, T => {
         pointwise::activate_backward::<T>(activation, blend, Some(&y), &dy, Some(&x), &dx)
     })
@@ -143,9 +139,8 @@ pub(crate) unsafe fn cudnnSoftmaxForward(
     let (log, whole) = kind(algo, mode)?;
     let (x, y) = (tensor(x_desc, x)?, tensor(y_desc, y)?);
     require(x.layout.dims == y.layout.dims)?;
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "cudnnSoftmaxForward", doubles, T => softmax::forward::<T>(log, whole, blend, &x, &y))
 }
 
@@ -170,9 +165,8 @@ pub(crate) unsafe fn cudnnSoftmaxBackward(
         tensor(dx_desc, dx)?,
     );
     require(y.layout.dims == dy.layout.dims && y.layout.dims == dx.layout.dims)?;
-    let doubles = doubles(&[&y, &dy, &dx]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&y, &dy, &dx])? };
     submit!(context, "cudnnSoftmaxBackward", doubles, T => softmax::backward::<T>(log, whole, blend, &y, &dy, &dx))
 }
 
@@ -191,9 +185,8 @@ pub(crate) unsafe fn cudnnLRNCrossChannelForward(
     let LrnDescriptor(norm) = get(norm_desc)?;
     let (x, y) = (tensor(x_desc, x)?, tensor(y_desc, y)?);
     require(mode == 0 && x.layout.dims == y.layout.dims)?;
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "cudnnLRNCrossChannelForward", doubles, T => lrn::forward::<T>(&norm, blend, &x, &y))
 }
 
@@ -222,9 +215,8 @@ pub(crate) unsafe fn cudnnLRNCrossChannelBackward(
                 .iter()
                 .all(|tensor| tensor.layout.dims == dx.layout.dims),
     )?;
-    let doubles = doubles(&[&y, &dy, &x, &dx]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&y, &dy, &x, &dx])? };
     submit!(context, "cudnnLRNCrossChannelBackward", doubles, T => lrn::backward::<T>(&norm, blend, [&y, &dy, &x], &dx))
 }
 

@@ -12,7 +12,7 @@ use rgpu_softgpu_math::nn::tensor::{Layout, Tensor};
 use super::descriptor::{ActivationDescriptor, parameters};
 use crate::objects::{Context, get, submit};
 use crate::status::{Result, Status, require};
-use crate::types::{at, doubles, put, scalars, tensor, tensor_layout};
+use crate::types::{at, blended, doubles, put, scalars, tensor, tensor_layout};
 
 /// What comes after the normalisation, for a `cudnnBatchNormOps_t`: whether something is added, and whether negative
 /// values become zero.
@@ -70,9 +70,8 @@ unsafe fn inference(
         add: if adds { Some(tensor(z_desc, z)?) } else { None },
         relu,
     };
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "batch normalisation, inference", doubles, T => {
         norm::inference::<T>(blend, &x, &y, [&scale, &bias, &mean, &variance], epsilon, &after)
     })
@@ -118,9 +117,8 @@ unsafe fn training(
         add: if adds { Some(tensor(z_desc, z)?) } else { None },
         relu,
     };
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "batch normalisation, training", doubles, T => {
         norm::training::<T>(blend, &x, &y, &training, &after)
     })

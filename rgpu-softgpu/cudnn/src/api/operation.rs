@@ -10,7 +10,7 @@ use super::convolution::factor;
 use super::descriptor::{OpTensorDescriptor, ReduceDescriptor, TransformDescriptor};
 use crate::objects::{Context, get, submit};
 use crate::status::{Result, Status, require};
-use crate::types::{doubles, put, scalars, tensor, tensor_layout};
+use crate::types::{blended, doubles, put, scalars, tensor, tensor_layout};
 
 pub(crate) unsafe fn cudnnAddTensor(
     handle: *mut c_void,
@@ -24,9 +24,8 @@ pub(crate) unsafe fn cudnnAddTensor(
     let context = get::<Context>(handle)?;
     let (a, c) = (tensor(a_desc, a)?, tensor(c_desc, c)?);
     a.layout.broadcast(&c.layout.dims)?;
-    let doubles = doubles(&[&a, &c]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&a, &c])? };
     submit!(context, "cudnnAddTensor", doubles, T => pointwise::unary(blend, &a, &c, |a: T| a))
 }
 
@@ -117,9 +116,8 @@ pub(crate) unsafe fn cudnnTransformTensor(
     let context = get::<Context>(handle)?;
     let (x, y) = (tensor(x_desc, x)?, tensor(y_desc, y)?);
     require(x.layout.dims == y.layout.dims)?;
-    let doubles = doubles(&[&x, &y]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&x, &y])? };
     submit!(context, "cudnnTransformTensor", doubles, T => pointwise::unary(blend, &x, &y, |x: T| x))
 }
 
@@ -186,9 +184,8 @@ pub(crate) unsafe fn cudnnReduceTensor(
     let (a, c) = (tensor(a_desc, a)?, tensor(c_desc, c)?);
     require(a.layout.dims.len() == c.layout.dims.len())?;
     c.layout.broadcast(&a.layout.dims)?;
-    let doubles = doubles(&[&a, &c]);
     // SAFETY: the caller keeps the contract of the C function.
-    let blend = unsafe { scalars(alpha, beta, doubles)? };
+    let (blend, doubles) = unsafe { blended(alpha, beta, &[&a, &c])? };
     submit!(context, "cudnnReduceTensor", doubles, T => reduce::<T>(reduction, blend, &a, &c))
 }
 

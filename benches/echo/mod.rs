@@ -1,6 +1,7 @@
-//! The paper's experiment: movies of a heart, classified in four scenarios. What was measured, as rows, tables and
-//! [figures].
+//! The paper's experiment: movies of a heart, classified in four scenarios. What was measured, as rows, [csv], tables
+//! and [figures].
 
+pub mod csv;
 pub mod figures;
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ pub const PHASES: [&str; 5] = [
     "processing",
 ];
 
+/// What is in none of them.
+pub const REST: &str = "end of the process";
+
 /// One movie, classified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -75,6 +79,13 @@ pub struct Run {
     pub total: f64,
     /// How often the program waited for the remote GPU, and what it sent there.
     pub remote: Option<Remote>,
+}
+
+impl Run {
+    /// What is in no phase: above all the interpreter's end.
+    pub fn rest(&self) -> f64 {
+        (self.total - self.phases.iter().sum::<f64>()).max(0.0)
+    }
 }
 
 /// What the client of a remote GPU counted.
@@ -162,44 +173,14 @@ impl Measured {
         Self::values(self.together.iter().map(|t| t.delay_ms))
     }
 
-    /// The runs as CSV.
-    pub fn runs_csv(&self) -> String {
-        let mut text = "scenario,frames,delay_ms".to_owned();
-        for phase in PHASES {
-            text += &format!(",{}_s", phase.replace(' ', "_"));
-        }
-        text += ",total_s,round_trips,bytes_sent,bytes_received\n";
-        for run in &self.runs {
-            text += &format!("{},{},{}", run.scenario.name(), run.frames, run.delay_ms);
-            for seconds in run.phases {
-                text += &format!(",{seconds:.4}");
-            }
-            let remote = run.remote.map_or_else(
-                || ",,".to_owned(),
-                |r| format!("{},{},{}", r.round_trips, r.bytes_sent, r.bytes_received),
-            );
-            text += &format!(",{:.4},{remote}\n", run.total);
-        }
-        text
-    }
-
-    /// The movies at once as CSV.
-    pub fn together_csv(&self) -> String {
-        let mut text = "movies,jobs,delay_ms,total_s\n".to_owned();
-        for t in &self.together {
-            let jobs = if t.shared { "shared" } else { "one-at-a-time" };
-            text += &format!("{},{jobs},{},{:.4}\n", t.movies, t.delay_ms, t.total);
-        }
-        text
-    }
-
     /// The medians as tables in Markdown.
     pub fn tables(&self) -> String {
         let mut text = String::from("| scenario | added delay | frames |");
         for phase in PHASES {
             text += &format!(" {phase} |");
         }
-        text += " in all | round trips | sent |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+        text += " end | in all | round trips | sent | received |\n";
+        text += "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
         let delays = self.delays();
         for scenario in Scenario::ALL {
             for &delay in delays.iter().chain(delays.is_empty().then_some(&0.0)) {
@@ -208,6 +189,7 @@ impl Measured {
                 }
             }
         }
+        text += &self.ratios();
         if !self.together.is_empty() {
             text += "\n| movies at once | added delay | sharing the GPU | one at a time |\n|---|---|---|---|\n";
         }
@@ -223,6 +205,33 @@ impl Measured {
         text
     }
 
+    /// The remote GPU's cost, where it and a local one were measured.
+    fn ratios(&self) -> String {
+        let mut text = String::new();
+        for frames in self.lengths() {
+            let total = |scenario| self.median((scenario, frames, 0.0), |run| run.total);
+            let Some(remote) = total(Scenario::PlatformRemote) else {
+                continue;
+            };
+            let against = |scenario| {
+                let local = total(scenario);
+                local.map_or_else(String::new, |local| format!("{:.2}", remote / local))
+            };
+            let job = against(Scenario::PlatformLocal);
+            let console = against(Scenario::ConsoleLocal);
+            let cpu = against(Scenario::PlatformCpu);
+            text += &format!("| {frames} | {job} | {console} | {cpu} |\n");
+        }
+        if !text.is_empty() {
+            text = format!(
+                "\nA job on the remote GPU, without added delay, from start to finish, against:\n\n\
+                 | frames | a job on a local GPU | the console on a local GPU | a job on the CPU only |\n\
+                 |---|---|---|---|\n{text}"
+            );
+        }
+        text
+    }
+
     fn line(&self, kind: (Scenario, u32, f64)) -> Option<String> {
         let total = self.median(kind, |run| run.total)?;
         let mut text = format!("| {} | {} ms | {} |", kind.0.title(), kind.2, kind.1);
@@ -230,7 +239,8 @@ impl Measured {
             let seconds = self.median(kind, |run| run.phases[phase])?;
             text += &format!(" {seconds:.2} s |");
         }
-        text += &format!(" {total:.2} s |");
+        let rest = self.median(kind, Run::rest)?;
+        text += &format!(" {rest:.2} s | {total:.2} s |");
         let remote = self
             .of(kind.0, kind.1, kind.2)
             .all(|run| run.remote.is_some());
@@ -239,21 +249,22 @@ impl Measured {
         };
         text += &match remote {
             true => format!(
-                " {:.0} | {:.1} MB |\n",
+                " {:.0} | {:.1} MB | {:.2} MB |\n",
                 counted(|r| r.round_trips)?,
-                counted(|r| r.bytes_sent)? / 1e6
+                counted(|r| r.bytes_sent)? / 1e6,
+                counted(|r| r.bytes_received)? / 1e6
             ),
-            false => " | |\n".to_owned(),
+            false => " | | |\n".to_owned(),
         };
         Some(text)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn run(scenario: Scenario, total: f64, remote: Option<Remote>) -> Run {
+    pub(crate) fn run(scenario: Scenario, total: f64, remote: Option<Remote>) -> Run {
         Run {
             scenario,
             frames: 60,
@@ -264,11 +275,11 @@ mod tests {
         }
     }
 
-    fn measured() -> Measured {
+    pub(crate) fn measured() -> Measured {
         let remote = Remote {
             round_trips: 12,
             bytes_sent: 3_000_000,
-            bytes_received: 7,
+            bytes_received: 12_000,
         };
         let runs = [4.0, 9.0, 5.0].map(|total| run(Scenario::PlatformRemote, total, Some(remote)));
         let together = [(true, 6.0), (false, 10.0)].map(|(shared, total)| Together {
@@ -286,29 +297,32 @@ mod tests {
     #[test]
     fn a_table_has_the_medians() {
         let tables = measured().tables();
-        let line = "| platform, remote GPU | 0.2 ms | 60 | 0.50 s | 1.00 s | 1.50 s | 0.25 s | 1.75 s | 5.00 s | 12 | 3.0 MB |";
+        let line = "| platform, remote GPU | 0.2 ms | 60 | 0.50 s | 1.00 s | 1.50 s | 0.25 s | 1.75 s | 0.00 s | 5.00 s | 12 | 3.0 MB | 0.01 MB |";
         assert!(tables.contains(line), "{tables}");
         assert!(tables.contains("| 2 | 0 ms | 6.0 s | 10.0 s |"), "{tables}");
         assert!(!tables.contains("CPU"), "{tables}");
     }
 
     #[test]
-    fn csv_has_a_line_for_each_run() {
-        let mut measured = measured();
-        measured.runs = vec![
-            measured.runs.remove(0),
-            run(Scenario::PlatformCpu, 4.0, None),
-        ];
-        assert_eq!(
-            measured.runs_csv(),
-            "scenario,frames,delay_ms,initialise_container_s,import_modules_s,load_model_s,input_and_output_s,\
-             processing_s,total_s,round_trips,bytes_sent,bytes_received\n\
-             platform-remote,60,0.2,0.5000,1.0000,1.5000,0.2500,0.7500,4.0000,12,3000000,7\n\
-             platform-cpu,60,0.2,0.5000,1.0000,1.5000,0.2500,0.7500,4.0000,,,\n"
+    fn the_remote_gpu_is_held_against_the_local_ones() {
+        let mut measured = Measured::default();
+        for (scenario, total) in Scenario::ALL.into_iter().zip([5.0, 4.0, 6.0, 8.0]) {
+            measured.runs.push(Run {
+                delay_ms: 0.0,
+                ..run(scenario, total, None)
+            });
+        }
+        let tables = measured.tables();
+        assert!(
+            tables.contains("\n| 60 | 0.75 | 1.20 | 1.50 |\n"),
+            "{tables}"
         );
-        assert_eq!(
-            measured.together_csv(),
-            "movies,jobs,delay_ms,total_s\n2,shared,0,6.0000\n2,one-at-a-time,0,10.0000\n"
-        );
+    }
+
+    #[test]
+    fn what_is_in_no_phase_is_the_rest() {
+        let mut run = run(Scenario::PlatformCpu, 4.0, None);
+        run.total = 4.5;
+        assert_eq!(run.rest(), 0.5);
     }
 }

@@ -8,6 +8,7 @@ mod softgpu;
 use std::io;
 use std::path::PathBuf;
 use std::process::Child;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rgpu_benches::{cuda, kernels, peer, probe};
@@ -56,6 +57,12 @@ pub(crate) struct Args {
     /// Only one short movie, two at once, and one delay, to try it (echo)
     #[arg(long)]
     quick: bool,
+    /// Begin nothing more after so many minutes; what was measured is kept (echo)
+    #[arg(long, value_name = "N", default_value_t = 23)]
+    minutes: u64,
+    /// Go on with the CSV files that an earlier one has left (echo)
+    #[arg(long)]
+    resume: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -82,6 +89,8 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
             example: args.example.clone(),
             out: args.out.clone(),
             quick: args.quick,
+            limit: Duration::from_secs(60 * args.minutes),
+            resume: args.resume,
         }),
     }
 }
@@ -170,4 +179,13 @@ fn machine() -> String {
     let model = model.map_or("unknown processor", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("Machine: {cores} cores, {model}.")
+}
+
+/// The load averages.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace()
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

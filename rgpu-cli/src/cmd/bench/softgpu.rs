@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use rgpu_benches::softgpu::{C, GPU, Measured, Taken, table};
 use rgpu_benches::{kernels, reference};
 
-use super::{Ended, machine};
+use super::{Ended, load, machine};
 
 pub(super) fn run(runs: usize, only: &[String], json: Option<&Path>) -> anyhow::Result<()> {
     let gcc = reference::version()?;
@@ -118,13 +118,4 @@ impl Asked {
         let line = self.answers.next();
         Ok(line.context("the process with the kernel failed")??)
     }
-}
-
-/// The load averages.
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace()
-        .take(2)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -3,10 +3,12 @@
 mod console;
 mod platform;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use rgpu_benches::echo::{Measured, PHASES, Run, Scenario, Together, figures};
 use serde::Deserialize;
@@ -26,6 +28,25 @@ pub(super) struct Plan {
     pub(super) out: PathBuf,
     /// One short movie, two at once, one delay.
     pub(super) quick: bool,
+    /// Nothing is begun after so long.
+    pub(super) limit: Duration,
+    /// Go on with what `out` holds.
+    pub(super) resume: bool,
+}
+
+/// What one step measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    /// One movie.
+    Alone {
+        scenario: Scenario,
+        frames: u32,
+        delay_ms: f64,
+    },
+    /// Movies at once that share the GPU.
+    Shared { movies: u32, delay_ms: f64 },
+    /// As many movies as there are, and one job at a time: the end of the second is when two movies would have been done.
+    InTurn { delay_ms: f64 },
 }
 
 impl Plan {
@@ -55,10 +76,60 @@ impl Plan {
         if self.quick { 60 } else { 180 }
     }
 
-    fn steps(&self) -> u64 {
-        let movies = self.lengths().len() * (Scenario::ALL.len() + self.delays().len() - 1);
-        let together = self.delays().len() * self.numbers().len() * 2;
-        ((movies + together) * self.runs) as u64
+    /// One round of all measurements.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for &frames in self.lengths() {
+            for scenario in Scenario::ALL {
+                let delays = match scenario {
+                    Scenario::PlatformRemote => self.delays(),
+                    _ => &[0.0],
+                };
+                steps.extend(delays.iter().map(|&delay_ms| Step::Alone {
+                    scenario,
+                    frames,
+                    delay_ms,
+                }));
+            }
+        }
+        for &delay_ms in self.delays() {
+            let numbers = self.numbers().iter();
+            steps.extend(numbers.map(|&movies| Step::Shared { movies, delay_ms }));
+            steps.push(Step::InTurn { delay_ms });
+        }
+        steps
+    }
+}
+
+impl Step {
+    /// How often it has been done.
+    fn done(self, measured: &Measured) -> usize {
+        let at_once = |movies: u32, shared: bool, delay_ms: f64| {
+            let same =
+                |t: &&Together| t.movies == movies && t.shared == shared && t.delay_ms == delay_ms;
+            measured.together.iter().filter(same).count()
+        };
+        match self {
+            Self::Alone {
+                scenario,
+                frames,
+                delay_ms,
+            } => measured.of(scenario, frames, delay_ms).count(),
+            Self::Shared { movies, delay_ms } => at_once(movies, true, delay_ms),
+            Self::InTurn { delay_ms } => at_once(1, false, delay_ms),
+        }
+    }
+
+    fn title(self) -> String {
+        match self {
+            Self::Alone {
+                scenario,
+                frames,
+                delay_ms,
+            } => format!("{}, {frames} frames, {delay_ms} ms", scenario.title()),
+            Self::Shared { movies, delay_ms } => format!("{movies} at once, {delay_ms} ms"),
+            Self::InTurn { delay_ms } => format!("one after another, {delay_ms} ms"),
+        }
     }
 }
 
@@ -102,108 +173,200 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
         "{} is not the example: name the folder examples/echo-view with --example",
         plan.example.display()
     );
-    tokio::runtime::Runtime::new()?.block_on(async {
+    let out = &plan.out;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let mut measured = if plan.resume {
+        read(out)?
+    } else {
+        Measured::default()
+    };
+    let load = super::load();
+    let ended = tokio::runtime::Runtime::new()?.block_on(async {
         tokio::select! {
-            done = measure(plan) => done,
-            // What runs ends as its guards are dropped; files are written at the end only.
-            _ = tokio::signal::ctrl_c() => bail!("stopped; nothing was written"),
+            ended = measure(plan, &mut measured) => ended,
+            // What runs ends as its guards are dropped.
+            _ = tokio::signal::ctrl_c() => Ok(End::Stopped),
         }
-    })
+    });
+    if !measured.runs.is_empty() {
+        let note = note(plan, ended.as_ref().unwrap_or(&End::Failed), &load);
+        write(plan, &measured, &note)?;
+    }
+    ended.map(drop)
 }
 
-async fn measure(plan: &Plan) -> anyhow::Result<()> {
+/// Why nothing more is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    TimeIsUp,
+    Stopped,
+    Failed,
+}
+
+async fn measure(plan: &Plan, measured: &mut Measured) -> anyhow::Result<End> {
+    let begun = Instant::now();
+    let steps = plan.steps();
+    if steps.iter().all(|step| step.done(measured) >= plan.runs) {
+        return Ok(End::Done);
+    }
     let folder = tempfile::tempdir()?;
     let example = std::path::absolute(&plan.example)?;
     let python = program(&plan.python)?;
-    let bar = ProgressBar::new(plan.steps());
+    let bar = ProgressBar::new((steps.len() * plan.runs) as u64);
     bar.set_style(ProgressStyle::with_template(
         "{bar:30} {pos}/{len} {elapsed_precise} left {eta_precise} {msg}",
     )?);
+    bar.enable_steady_tick(Duration::from_millis(200));
     bar.set_message("rendering the movies");
-    let longest = plan.lengths().iter().copied().chain([plan.together()]);
-    let mut movies = std::collections::BTreeMap::new();
-    for frames in longest {
+    let lengths = plan.lengths().iter().copied().chain([plan.together()]);
+    let mut movies = BTreeMap::new();
+    for frames in lengths {
         let movie = folder.path().join(format!("movie-{frames}.mp4"));
         if movies.insert(frames, movie.clone()).is_none() {
             render(&python, &example, frames, &movie).await?;
         }
     }
     let platform = Platform::start(folder.path(), &python, &example)?;
-    let mut measured = Measured::default();
-    for _ in 0..plan.runs {
-        for &frames in plan.lengths() {
-            for scenario in Scenario::ALL {
-                let delays = match scenario {
-                    Scenario::PlatformRemote => plan.delays(),
-                    _ => &[0.0],
-                };
-                for &delay_ms in delays {
-                    let title = scenario.title();
-                    bar.set_message(format!("{title}, {frames} frames, {delay_ms} ms"));
-                    let movie = &movies[&frames];
-                    let run = match scenario {
-                        Scenario::ConsoleLocal => {
-                            console::run(folder.path(), &python, &example, movie, frames).await?
-                        }
-                        _ => platform.run(scenario, movie, frames, delay_ms).await?,
-                    };
-                    measured.runs.push(run);
-                    bar.inc(1);
+    let alone = |scenario, frames, delay_ms| {
+        let (folder, python, example, movie) = (folder.path(), &python, &example, &movies[&frames]);
+        let platform = &platform;
+        async move {
+            match scenario {
+                Scenario::ConsoleLocal => {
+                    console::run(folder, python, example, movie, frames).await
                 }
+                _ => platform.run(scenario, movie, frames, delay_ms).await,
             }
         }
-        for &delay_ms in plan.delays() {
-            for &number in plan.numbers() {
-                for shared in [true, false] {
-                    bar.set_message(format!("{number} movies at once, {delay_ms} ms"));
-                    let movie = &movies[&plan.together()];
-                    let total = platform.together(number, shared, movie, delay_ms).await?;
+    };
+    bar.set_message("warming up");
+    for scenario in Scenario::ALL {
+        // The first of each reads the wheels from the disk, and compiles what is then in the cache.
+        alone(scenario, plan.together(), 0.0).await?;
+    }
+    for round in 0..plan.runs {
+        for &step in &steps {
+            if step.done(measured) > round {
+                bar.inc(1);
+                continue;
+            }
+            if begun.elapsed() > plan.limit {
+                bar.finish_and_clear();
+                return Ok(End::TimeIsUp);
+            }
+            bar.set_message(step.title());
+            let movie = &movies[&plan.together()];
+            match step {
+                Step::Alone {
+                    scenario,
+                    frames,
+                    delay_ms,
+                } => measured.runs.push(alone(scenario, frames, delay_ms).await?),
+                Step::Shared { movies, delay_ms } => {
+                    let ends = platform.together(movies, true, movie, delay_ms).await?;
+                    let total = ends.last().copied().context("no movies")?;
                     measured.together.push(Together {
-                        movies: number,
-                        shared,
+                        movies,
+                        shared: true,
                         delay_ms,
                         total,
                     });
-                    bar.inc(1);
+                }
+                Step::InTurn { delay_ms } => {
+                    let most = plan.numbers().iter().copied().max().unwrap_or(1);
+                    let ends = platform.together(most, false, movie, delay_ms).await?;
+                    measured
+                        .together
+                        .extend((1..).zip(ends).map(|(movies, total)| Together {
+                            movies,
+                            shared: false,
+                            delay_ms,
+                            total,
+                        }));
                 }
             }
+            save(&plan.out, measured)?;
+            bar.inc(1);
         }
     }
-    drop(platform);
     bar.finish_and_clear();
-    write(plan, &measured)
+    Ok(End::Done)
+}
+
+const RUNS: &str = "echo-runs.csv";
+const TOGETHER: &str = "echo-together.csv";
+
+/// What an earlier experiment left.
+fn read(out: &Path) -> anyhow::Result<Measured> {
+    let text = |name| {
+        let path = out.join(name);
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    Measured::read(&text(RUNS)?, &text(TOGETHER)?)
+        .with_context(|| format!("{} holds another experiment", out.display()))
+}
+
+/// The rows so far.
+fn save(out: &Path, measured: &Measured) -> anyhow::Result<()> {
+    for (name, text) in [
+        (RUNS, measured.runs_csv()),
+        (TOGETHER, measured.together_csv()),
+    ] {
+        let path = out.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Where and how it was measured, in lines.
+fn note(plan: &Plan, ended: &End, load: &str) -> Vec<String> {
+    let runs = match plan.runs {
+        1 => "One run of each".to_owned(),
+        runs => format!("Medians of {runs} runs"),
+    };
+    let all = match ended {
+        End::Done => "",
+        End::TimeIsUp => ", fewer where the time was up before",
+        End::Stopped => ", fewer where it was stopped before",
+        End::Failed => ", fewer where it failed before",
+    };
+    vec![
+        format!(
+            "{} Load before: {load}. {runs}{all}.",
+            super::machine()
+        ),
+        "The GPU is the software one, on the same machine: client, server and scheduler share its processors.".to_owned(),
+    ]
 }
 
 /// CSV, figures, and a page with the medians.
-fn write(plan: &Plan, measured: &Measured) -> anyhow::Result<()> {
+fn write(plan: &Plan, measured: &Measured, note: &[String]) -> anyhow::Result<()> {
     let out = &plan.out;
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    let put = |name: &str, text: String| {
-        let path = out.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    let about = format!(
-        "{} The GPU is the software one, on the same machine: client, server and scheduler share its processors. \
-         Medians of {} runs.",
-        super::machine(),
-        plan.runs
-    );
-    put("echo-runs.csv", measured.runs_csv())?;
-    put("echo-together.csv", measured.together_csv())?;
-    put("echo.md", page(&about, measured))?;
-    figures::draw(measured, &about, out)?;
+    save(out, measured)?;
+    let about = note.join(" ");
+    let path = out.join("echo.md");
+    std::fs::write(&path, page(plan, &about, measured))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let note: Vec<&str> = note.iter().map(String::as_str).collect();
+    figures::draw(measured, &note, out)?;
     println!("{about}\n\n{}", measured.tables());
     println!("results are in {}", out.display());
     Ok(())
 }
 
-fn page(about: &str, measured: &Measured) -> String {
+fn page(plan: &Plan, about: &str, measured: &Measured) -> String {
     format!(
-        "# Echocardiograms in four scenarios\n\nMade by `rgpu bench echo`; every run is in [echo-runs.csv](echo-runs.csv) \
-         and [echo-together.csv](echo-together.csv).\n\n{about}\n\nA job's time is from the recorded event to its end. \
-         *Initialise container* is all before the first line of the program: jobs are processes, not containers yet.\n\n\
-         {}\n![Phases](echo-phases.png)\n\n![Delays](echo-delays.png)\n\n![Movies at once](echo-together.png)\n",
-        measured.tables()
+        "# Echocardiograms in four scenarios\n\nMade by `rgpu bench echo`; every run is in [{RUNS}]({RUNS}) and \
+         [{TOGETHER}]({TOGETHER}).\n\n{about}\n\nA job's time is from the recorded event to its end. *Initialise \
+         container* is all before the first line of the program: jobs are processes, not containers yet. *End* is what \
+         is in no phase of the paper's: above all the interpreter's end. The round trips and bytes are those that the \
+         client library counted. Before the first row each scenario ran once unmeasured, so that wheels are in memory \
+         and kernels compiled.\n\n{}\nMovies at once have {} frames. The times of one job at a time are those of one \
+         series: that of two movies is when its second was done.\n\n![Phases](echo-phases.png)\n\n\
+         ![Delays](echo-delays.png)\n\n![Round trips](echo-round-trips.png)\n\n![Movies at once](echo-together.png)\n",
+        measured.tables(),
+        plan.together()
     )
 }
 
@@ -272,17 +435,62 @@ mod tests {
         assert_eq!(seconds.phases(0.25, 0.125), [0.75, 2.0, 3.0, 4.125, 5.0]);
     }
 
-    #[test]
-    fn every_step_is_counted() {
-        let plan = |quick| Plan {
+    fn plan(quick: bool) -> Plan {
+        Plan {
             runs: 2,
             python: "python3".into(),
             example: PathBuf::new(),
             out: PathBuf::new(),
             quick,
+            limit: Duration::MAX,
+            resume: false,
+        }
+    }
+
+    #[test]
+    fn a_round_has_every_step() {
+        // 1 length, 3 scenarios and the remote one with 2 delays; 2 delays of 2 numbers and one series.
+        assert_eq!(plan(true).steps().len(), 5 + 2 * 3);
+        assert_eq!(plan(false).steps().len(), 6 * 7 + 4 * 5);
+    }
+
+    #[test]
+    fn what_an_earlier_experiment_did_counts() {
+        let mut measured = Measured::default();
+        let alone = |delay_ms| Step::Alone {
+            scenario: Scenario::PlatformRemote,
+            frames: 60,
+            delay_ms,
         };
-        // 1 length, 3 scenarios and the remote one with 2 delays; 2 delays of 2 numbers in 2 ways.
-        assert_eq!(plan(true).steps(), 2 * (5 + 8));
-        assert_eq!(plan(false).steps(), 2 * (6 * 7 + 4 * 4 * 2));
+        measured.runs =
+            vec![row((Scenario::PlatformRemote, 60, 0.2), [0.0; 5], 1.0, None).unwrap(); 2];
+        assert_eq!(
+            (alone(0.2).done(&measured), alone(1.0).done(&measured)),
+            (2, 0)
+        );
+        let together = |movies, shared| Together {
+            movies,
+            shared,
+            delay_ms: 1.0,
+            total: 1.0,
+        };
+        measured.together = vec![together(2, true), together(1, false), together(2, false)];
+        let done = |step: Step| step.done(&measured);
+        assert_eq!(
+            done(Step::Shared {
+                movies: 2,
+                delay_ms: 1.0
+            }),
+            1
+        );
+        assert_eq!(
+            done(Step::Shared {
+                movies: 1,
+                delay_ms: 1.0
+            }),
+            0
+        );
+        assert_eq!(done(Step::InTurn { delay_ms: 1.0 }), 1);
+        assert_eq!(done(Step::InTurn { delay_ms: 0.0 }), 0);
     }
 }

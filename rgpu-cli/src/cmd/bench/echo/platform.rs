@@ -16,6 +16,7 @@ use rgpu_sched::client::ApiClient;
 use rgpu_sched::db::InvocationFilter;
 use rgpu_sched::function::parse_yaml;
 use rgpu_sched::queue::{Invocation, InvocationId, State};
+use rgpu_sched::time::Timestamp;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use serde::Deserialize;
 
@@ -114,7 +115,7 @@ impl Platform {
         let ended = self.ended(id).await?;
         let seconds = Seconds::read(&self.folder.join(format!("{id}.json")))?;
         let times = &ended.times;
-        let passed = |from: Option<_>, to: Option<rgpu_sched::time::Timestamp>| {
+        let passed = |from: Option<_>, to: Option<Timestamp>| {
             from.zip(to)
                 .map_or(0.0, |(from, to)| to.since(from).as_secs_f64())
         };
@@ -130,14 +131,14 @@ impl Platform {
         )
     }
 
-    /// Some movies at once, on the remote GPU; seconds from the first event to the last end.
+    /// Some movies at once, on the remote GPU; seconds from the first event to the ends, in order.
     pub(super) async fn together(
         &self,
         number: u32,
         shared: bool,
         movie: &Path,
         delay_ms: f64,
-    ) -> anyhow::Result<f64> {
+    ) -> anyhow::Result<Vec<f64>> {
         let parallel = if shared { number } else { 1 };
         self.apply(Scenario::PlatformRemote, parallel, delay_ms)
             .await?;
@@ -154,9 +155,11 @@ impl Platform {
             ended.push(self.ended(id).await?.times);
         }
         let first = ended.iter().map(|times| times.queued).min();
-        let last = ended.iter().filter_map(|times| times.finished).max();
-        let (first, last) = first.zip(last).context("no movies")?;
-        Ok(last.since(first).as_secs_f64())
+        let first = first.context("no movies")?;
+        let mut ends: Vec<_> = ended.iter().filter_map(|times| times.finished).collect();
+        ends.sort_unstable();
+        let since = |end: Timestamp| end.since(first).as_secs_f64();
+        Ok(ends.into_iter().map(since).collect())
     }
 
     /// The function, for what is measured next.

@@ -10,6 +10,7 @@
 //! | [`softgpu`] | runs both, alternately, and makes the table |
 //! | [`compile`] | loading and compiling modules, in a first and a second process |
 //! | [`echo`] | the paper's experiment: what was measured, and its figures |
+//! | [`startup`] | what a TensorFlow process waits for before its first results |
 //! | [`stats`] | medians and spreads |
 
 pub mod compile;
@@ -21,4 +22,5 @@ pub mod probe;
 pub mod reference;
 pub mod remoting;
 pub mod softgpu;
+pub mod startup;
 pub mod stats;

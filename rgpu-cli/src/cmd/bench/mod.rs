@@ -4,6 +4,7 @@ mod compile;
 mod echo;
 mod remoting;
 mod softgpu;
+mod startup;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,13 +22,14 @@ use rgpu_transport::{Listener, Url};
 /// blocking calls. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
 /// loading a large module and compiling its kernels, in a process without and in one with a cache on disk. `echo`: the
 /// example echo-view on movies of 60 to 360 frames, on the CPU, a local and a remote GPU, by hand and as jobs, with
-/// delays of an emulated network; CSV and figures.
+/// delays of an emulated network; CSV and figures. `startup`: the first results of a TensorFlow process, in a first and a
+/// second job, local and remote.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to measure
     #[arg(value_enum, default_value_t)]
     name: Name,
-    /// Repetitions of each measurement [default: 10; echo: 3]
+    /// Repetitions of each measurement [default: 10; echo, startup: 3]
     #[arg(long)]
     runs: Option<usize>,
     /// Bytes of a copy (remoting)
@@ -45,13 +47,13 @@ pub(crate) struct Args {
     /// Also write all samples to this file (softgpu)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Python with the example's requirements (echo)
+    /// Python with the example's requirements (echo, startup)
     #[arg(long, value_name = "FILE", default_value = "python3")]
     python: PathBuf,
     /// The example (echo)
     #[arg(long, value_name = "FOLDER", default_value = "examples/echo-view")]
     example: PathBuf,
-    /// Where CSV and figures go (echo)
+    /// Where CSV, figures and pages go (echo, startup)
     #[arg(long, value_name = "FOLDER", default_value = "docs/results")]
     out: PathBuf,
     /// Only one short movie, two at once, and one delay, to try it (echo)
@@ -72,17 +74,19 @@ enum Name {
     Softgpu,
     Compile,
     Echo,
+    Startup,
 }
 
 pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
     let runs = args.runs.unwrap_or(match args.name {
-        Name::Echo => 3,
+        Name::Echo | Name::Startup => 3,
         _ => 10,
     });
     match args.name {
         Name::Remoting => remoting::run(runs, args.bytes),
         Name::Compile => compile::run(runs, args.ptx.as_deref(), args.kernels),
         Name::Softgpu => softgpu::run(runs, &args.only, args.json.as_deref()),
+        Name::Startup => startup::run(runs, &args.python, &args.out),
         Name::Echo => echo::run(&echo::Plan {
             runs,
             python: args.python.clone(),

@@ -34,8 +34,9 @@ pub(super) fn run(runs: usize, bytes: u64) -> anyhow::Result<()> {
     let (_server, urls) = serve(
         &rgpu,
         folder.path(),
-        &socket("gpu"),
+        Some(&socket("gpu")),
         &(bytes * 4).to_string(),
+        2,
     )?;
     eprintln!("measuring {runs} runs of each; this takes a minute or two");
     let local = measured(
@@ -64,11 +65,13 @@ pub(super) fn run(runs: usize, bytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(
+/// A server on the software GPU, with its modules and compiled kernels in `folder`, and its addresses, TCP first.
+pub(super) fn serve(
     rgpu: &Path,
     folder: &Path,
-    unix: &str,
+    unix: Option<&str>,
     memory: &str,
+    warm: usize,
 ) -> anyhow::Result<(Ended, Vec<String>)> {
     let mut command = Command::new(rgpu);
     command.args([
@@ -80,14 +83,18 @@ fn serve(
         "--listen",
         "tcp://127.0.0.1:0",
     ]);
+    if let Some(url) = unix {
+        command.args(["--listen", url]);
+    }
     command
-        .args(["--listen", unix, "--modules"])
+        .args(["--warm", &warm.to_string(), "--modules"])
         .arg(folder.join("modules"))
+        .env("RGPU_CACHE_DIR", folder.join("kernels"))
         .env("RGPU_LOG", "warn");
     let mut child = Ended(command.stdout(Stdio::piped()).spawn()?);
     let mut lines = BufReader::new(child.0.stdout.take().context("no stdout")?).lines();
     let mut urls = Vec::new();
-    while urls.len() < 2 {
+    while urls.len() < 1 + usize::from(unix.is_some()) {
         let Some(line) = lines.next() else {
             bail!("the GPU server did not start")
         };

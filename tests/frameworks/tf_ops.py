@@ -94,13 +94,6 @@ def test_order(_, random):
     both("argsort", lambda x: tf.argsort(x), x)
 
 
-def test_where_of_a_mask(_, random):
-    """How many are found is read back before the result has a shape."""
-    x = uniform(random, (7, int(random.integers(1, 60))))
-    both("where", lambda x: tf.where(x > 0.3), x)
-    both("boolean_mask", lambda x: tf.boolean_mask(x, x > 0.3), x)
-
-
 def test_random_numbers(_, random):
     """Without state, the GPU draws what the CPU draws."""
     seed = [int(value) for value in random.integers(0, 1 << 30, 2)]

@@ -52,12 +52,7 @@ struct Test {
     folder: &'static str,
     arguments: &'static [&'static str],
     ways: &'static [Way],
-    /// Added where the GPU is remote.
-    remote: &'static [&'static str],
 }
-
-/// A kernel writes to mapped host memory there, which does not exist remotely yet; TensorFlow ends the program.
-const WITHOUT_MAPPED_MEMORY: &[&str] = &["--skip", "test_where_of_a_mask"];
 
 const TESTS: &[Test] = &[
     Test {
@@ -65,35 +60,30 @@ const TESTS: &[Test] = &[
         folder: "tests/frameworks",
         arguments: &["blas.py"],
         ways: Way::GPU,
-        remote: &[],
     },
     Test {
         name: "dnn",
         folder: "tests/frameworks",
         arguments: &["dnn.py"],
         ways: Way::GPU,
-        remote: &[],
     },
     Test {
         name: "tf_device",
         folder: "tests/frameworks",
         arguments: &["tf_device.py", LEASE_BYTES],
         ways: Way::GPU,
-        remote: &[],
     },
     Test {
         name: "tf_compute",
         folder: "tests/frameworks",
         arguments: &["tf_compute.py"],
         ways: Way::GPU,
-        remote: WITHOUT_MAPPED_MEMORY,
     },
     Test {
         name: "echo-view's own",
         folder: echo_view::FOLDER,
         arguments: &["-m", "unittest"],
         ways: &[Way::Cpu],
-        remote: &[],
     },
 ];
 
@@ -108,9 +98,6 @@ pub(crate) fn run() -> Result<()> {
                 command
                     .current_dir(paths::root().join(test.folder))
                     .args(test.arguments);
-                if way == Way::Tcp {
-                    command.args(test.remote);
-                }
                 bed.run(test.name, way, &mut command)
             });
         }

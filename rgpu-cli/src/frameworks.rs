@@ -34,6 +34,10 @@ pub(crate) fn keep_ptx(command: &mut Command, libraries: &Path) -> anyhow::Resul
     if let Some(flags) = xla_flags(old, &toolkit) {
         command.env("XLA_FLAGS", flags);
     }
+    // JAX tells XLA itself where the toolkit is: here, or in its wheels.
+    if std::env::var_os("CUDA_ROOT").is_none() {
+        command.env("CUDA_ROOT", &toolkit);
+    }
     // There is nothing to choose between, and what it checks with is machine code.
     if std::env::var_os(AUTOTUNE).is_none() {
         command.env(AUTOTUNE, "0");

@@ -45,6 +45,7 @@ impl Set {
             ],
             Self::SoftGpu => &[
                 ("libcuda.so.1", "librgpu_softgpu.so"),
+                ("libnvidia-ml.so.1", "librgpu_nvml.so"),
                 ("libcublas.so.12", "librgpu_softgpu_cublas.so"),
                 ("libcublasLt.so.12", "librgpu_softgpu_cublaslt.so"),
                 ("libcudnn.so.9", "librgpu_softgpu_cudnn.so"),

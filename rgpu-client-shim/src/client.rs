@@ -215,6 +215,15 @@ impl Client {
         self.context()
     }
 
+    /// The context that a derived call acts in. Kernels of `cuLibrary*` belong to none, and cuBLAS and the like take the
+    /// primary one where the thread has none.
+    fn context_of(&self, op: Opcode) -> Result<u32, Status> {
+        self.working_context().or_else(|status| match status {
+            Status::ERROR_INVALID_CONTEXT if needs_no_context(op) => Ok(PRIMARY_CONTEXT),
+            status => Err(status),
+        })
+    }
+
     /// The answer to a derived call, where it needs no asking.
     fn known_answer(&self, op: Opcode, context: u32, body: &[u8]) -> Option<Vec<u8>> {
         const GET_LIMIT: Opcode = Opcode::of("cuCtxGetLimit");
@@ -290,7 +299,7 @@ impl ClientSide for &'static Client {
 
     fn post(&self, op: Opcode, body: &[u8]) -> Result<(), Status> {
         const WAIT_EVENT: Opcode = Opcode::of("cuStreamWaitEvent");
-        let context = self.working_context()?;
+        let context = self.context_of(op)?;
         if op == WAIT_EVENT && self.session.host_functions().any_in(None) {
             let stream = u32::decode(&mut Reader::new(body)).unwrap_or(0);
             self.streams.hold().wait_behind_host(stream);
@@ -302,11 +311,7 @@ impl ClientSide for &'static Client {
     }
 
     fn call(&self, op: Opcode, body: &[u8]) -> Result<Vec<u8>, Status> {
-        // Kernels of libraries belong to no context.
-        let context = self.working_context().or_else(|status| match status {
-            Status::ERROR_INVALID_CONTEXT if is_of_library(op) => Ok(PRIMARY_CONTEXT),
-            status => Err(status),
-        })?;
+        let context = self.context_of(op)?;
         if let Some(known) = self.known_answer(op, context, body) {
             return Ok(known);
         }
@@ -330,8 +335,10 @@ impl ClientSide for &'static Client {
     }
 }
 
-fn is_of_library(op: Opcode) -> bool {
-    rgpu_proto::spec::row(op.0).is_some_and(|row| row.family == "library")
+fn needs_no_context(op: Opcode) -> bool {
+    use rgpu_proto::spec::{self, driver};
+    let of_driver = |id| driver::ROWS.last().is_some_and(|last| id <= last.id);
+    spec::row(op.0).is_some_and(|row| row.family == "library" || !of_driver(row.id))
 }
 
 #[cfg(test)]

@@ -35,6 +35,26 @@ impl<'a> Fatbin<'a> {
             .collect()
     }
 
+    /// The PTX to compile for a device that runs nothing else: that of [`select_ptx`](Self::select_ptx), or, where all
+    /// of it is for later devices, of the lowest architecture. A GPU would have machine code instead.
+    pub fn nearest_ptx(&self, device: Capability) -> Option<&Entry<'a>> {
+        self.select_ptx(device).or_else(|| {
+            self.ptx()
+                .filter(|entry| entry.arch() > device.arch())
+                .min_by_key(|entry| (entry.arch(), is_suffixed(entry)))
+        })
+    }
+
+    /// All PTX of the architecture that [`nearest_ptx`](Self::nearest_ptx) picks.
+    pub fn nearest_all_ptx(&self, device: Capability) -> Vec<&Entry<'a>> {
+        let Some(best) = self.nearest_ptx(device) else {
+            return Vec::new();
+        };
+        self.ptx()
+            .filter(|entry| same_target(entry, best))
+            .collect()
+    }
+
     /// The machine code to load on a GPU: of the highest architecture up to `device` in its major version.
     pub fn select_elf(&self, device: Capability) -> Option<&Entry<'a>> {
         self.entries()
@@ -48,10 +68,9 @@ impl<'a> Fatbin<'a> {
     ///
     /// Fails with [`Error::NoImage`] if nothing is left.
     pub fn trim(&self, device: Capability, sass: Sass) -> Result<Vec<u8>, Error> {
-        let ptx = self.select_ptx(device);
-        let elf = match sass {
-            Sass::Accepted => self.select_elf(device),
-            Sass::Rejected => None,
+        let (ptx, elf) = match sass {
+            Sass::Accepted => (self.select_ptx(device), self.select_elf(device)),
+            Sass::Rejected => (self.nearest_ptx(device), None),
         };
         let keep = |entry: &&Entry<'a>| match entry.kind() {
             Kind::PTX => ptx.is_some_and(|best| same_target(entry, best)),
@@ -70,9 +89,13 @@ impl<'a> Fatbin<'a> {
     }
 
     fn usable_ptx(&self, device: Capability) -> impl Iterator<Item = &Entry<'a>> {
+        self.ptx().filter(move |entry| device.admits(entry))
+    }
+
+    fn ptx(&self) -> impl Iterator<Item = &Entry<'a>> {
         self.entries()
             .iter()
-            .filter(move |entry| entry.kind() == Kind::PTX && device.admits(entry))
+            .filter(|entry| entry.kind() == Kind::PTX)
     }
 }
 

@@ -179,7 +179,7 @@ fn trims_to_what_the_device_uses() {
     let trimmed = |arch, sass| {
         let bytes = fatbin.trim(Capability::from_arch(arch), sass)?;
         assert!(bytes.len() < ZSTD_ALL.len());
-        Ok(images(&bytes))
+        Ok::<_, Error>(images(&bytes))
     };
     assert_eq!(trimmed(90, Sass::Rejected), Ok(vec![(Kind::PTX, 90)]));
     assert_eq!(
@@ -188,8 +188,47 @@ fn trims_to_what_the_device_uses() {
     );
     assert_eq!(trimmed(86, Sass::Accepted), Ok(vec![(Kind::PTX, 80)]));
     assert_eq!(trimmed(75, Sass::Accepted), Ok(vec![(Kind::ELF, 75)]));
-    let none = Capability::from_arch(75);
-    assert_eq!(trimmed(75, Sass::Rejected), Err(Error::NoImage(none)));
+    // Its only PTX is for later devices.
+    assert_eq!(trimmed(75, Sass::Rejected), Ok(vec![(Kind::PTX, 80)]));
+}
+
+#[test]
+fn a_device_that_runs_ptx_only_takes_that_of_the_next_architecture() {
+    let mut builder = Builder::new();
+    builder.push_image(Kind::ELF, 90, Flags(0), b"\x7fELF");
+    builder.push_ptx(120, b"later still");
+    builder.push_image(Kind::PTX, 100, Flags::ARCH_SPECIFIC, b"special");
+    builder.push_ptx(100, b"later");
+    builder.push_ptx(100, b"later too");
+    let bytes = builder.finish();
+    let fatbin = Fatbin::parse(&bytes).unwrap();
+    let texts: Vec<String> = fatbin
+        .nearest_all_ptx(HOPPER)
+        .iter()
+        .map(|entry| entry.ptx().unwrap())
+        .collect();
+    assert_eq!(texts, ["later", "later too"]);
+    assert!(fatbin.select_ptx(HOPPER).is_none());
+    let trimmed = |sass| fatbin.trim(HOPPER, sass).map(|bytes| images(&bytes));
+    assert_eq!(trimmed(Sass::Accepted), Ok(vec![(Kind::ELF, 90)]));
+    assert_eq!(
+        trimmed(Sass::Rejected),
+        Ok(vec![(Kind::PTX, 100), (Kind::PTX, 100)])
+    );
+    // What the device admits comes first.
+    let both = Fatbin::parse(ZSTD_ALL).unwrap();
+    assert_eq!(both.nearest_ptx(HOPPER).map(|entry| entry.arch()), Some(90));
+}
+
+#[test]
+fn machine_code_alone_is_nothing_for_a_device_that_runs_ptx_only() {
+    let mut builder = Builder::new();
+    builder.push_image(Kind::ELF, 90, Flags(0), b"\x7fELF");
+    let bytes = builder.finish();
+    assert_eq!(
+        Fatbin::parse(&bytes).unwrap().trim(HOPPER, Sass::Rejected),
+        Err(Error::NoImage(HOPPER))
+    );
 }
 
 #[test]

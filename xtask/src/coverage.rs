@@ -8,6 +8,7 @@ use rgpu_proto::limits;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec::{Class, Row, driver};
 
+use crate::frameworks::record;
 use crate::paths;
 
 mod ptx;
@@ -75,7 +76,8 @@ fn documents() -> Result<Vec<(PathBuf, String)>> {
         );
     }
     let tested = ptx::Tested::read(&paths::root().join("rgpu-softgpu/filetests"))?;
-    let (coverage, forms) = page(&driver::ROWS, &tested);
+    let (mut coverage, forms) = page(&driver::ROWS, &tested);
+    coverage.push_str(&record::section()?);
     Ok(vec![
         (paths::root().join("COVERAGE.md"), coverage),
         (paths::root().join("docs/ptx-forms.md"), forms),
@@ -119,7 +121,7 @@ fn families(rows: &[Row]) -> Vec<&'static str> {
 /// COVERAGE.md, and docs/ptx-forms.md.
 fn page(rows: &[Row], tested: &ptx::Tested) -> (String, String) {
     let mut page = Page::default();
-    page.line("<!-- Made by `cargo xtask coverage` from rgpu-proto/src/spec and rgpu-ptx. Do not edit. -->");
+    page.line("<!-- Made by `cargo xtask coverage` from rgpu-proto/src/spec, rgpu-ptx and tests/frameworks/report.json. Do not edit. -->");
     page.line("# Coverage\n");
     page.line("## The CUDA driver API\n");
     page.line(&format!(

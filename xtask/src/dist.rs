@@ -89,6 +89,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("librgpu_cudnn.so", "lib/rgpu/client/libs/libcudnn.so.9"),
     ("librgpu_softgpu.so", "lib/rgpu/softgpu/libcuda.so.1"),
+    ("librgpu_nvml.so", "lib/rgpu/softgpu/libnvidia-ml.so.1"),
     (
         "librgpu_softgpu_cublas.so",
         "lib/rgpu/softgpu/libcublas.so.12",

@@ -47,7 +47,7 @@ enum Task {
     Conformance(conformance::Options),
     /// Run numba-cuda's own tests on the software GPU and through a server, and compare what fails with the list
     Numba(numba::Options),
-    /// Write COVERAGE.md from the rows of the driver API
+    /// Write COVERAGE.md from the rows of the driver API, of PTX, and the report of frameworks
     Coverage {
         /// Fail if COVERAGE.md is not what would be written
         #[arg(long)]
@@ -62,6 +62,7 @@ enum Task {
     /// Compile every kernel of a package, library, program or PTX file for the software GPU; `--help` tells more
     #[command(disable_help_flag = true)]
     PtxCoverage(ptx_coverage::Options),
+    FrameworksReport(frameworks::record::Options),
     /// Check which crates depend on which
     DepsCheck,
 }
@@ -91,6 +92,7 @@ fn run(task: Task) -> Result<bool> {
             true
         }),
         Task::PtxCoverage(options) => ptx_coverage::run(&options),
+        Task::FrameworksReport(options) => frameworks::record::run(&options).map(|()| true),
         Task::DepsCheck => deps::check().map(|()| true),
     }
 }

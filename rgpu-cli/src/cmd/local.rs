@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::address::SERVER_VARIABLE;
 use crate::frameworks;
 use crate::libraries::{self, Forwarded, Set};
 use crate::size;
@@ -34,6 +35,8 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
         "LD_PRELOAD",
         libraries::preload(&folder, &folder, &Forwarded::ALL),
     );
+    // NVML's library would ask that server.
+    command.env_remove(SERVER_VARIABLE);
     frameworks::keep_ptx(&mut command, &folder)?;
     frameworks::leave_the_lease(&mut command);
     if let Some(memory) = args.memory {

@@ -9,7 +9,7 @@ use cudarc::driver::sys::{CUDA_MEMCPY2D, CUmemorytype};
 use rgpu_client_libs::session;
 use rgpu_proto::handle::{Blas, Id, Named, Stream};
 use rgpu_proto::kinds::{ATOMICS_MODE, MATH_MODE, POINTER_MODE, STREAM};
-use rgpu_proto::library::{Client, Fault};
+use rgpu_proto::library::{Client, Fault, derived};
 
 type Result<T = ()> = std::result::Result<T, Fault>;
 
@@ -63,6 +63,20 @@ pub(crate) unsafe fn cublasGetMathMode(handle: *mut c_void, mode: *mut u32) -> R
 pub(crate) unsafe fn cublasGetAtomicsMode(handle: *mut c_void, mode: *mut u32) -> Result {
     // SAFETY: as the C function of this name requires.
     unsafe { put(mode, setting(handle, ATOMICS_MODE)?) }
+}
+
+/// The version of the server's library. Programs pass a null handle, which NVIDIA's takes too.
+pub(crate) unsafe fn cublasGetVersion_v2(_: *mut c_void, version: *mut i32) -> Result {
+    let mut number = 0;
+    // MAJOR_VERSION, MINOR_VERSION and PATCH_LEVEL are the properties 0, 1 and 2 (library_types.h).
+    for (property, factor) in [(0, 10_000), (1, 100), (2, 1)] {
+        let mut value = 0;
+        // SAFETY: `value` is live.
+        unsafe { derived::client::cublasGetProperty(&session::get()?, property, &raw mut value)? };
+        number += value * factor;
+    }
+    // SAFETY: as the C function of this name requires.
+    unsafe { put(version, number) }
 }
 
 // The log is that of the server's library; here there is none to configure.

@@ -36,3 +36,9 @@ pub unsafe extern "C" fn cublasXerbla(name: *const c_char, info: c_int) {
     let name = unsafe { api::lossy(name.cast::<c_void>()) };
     eprintln!("On entry to {name} parameter number {info} had an illegal value");
 }
+
+/// Not in NVIDIA's reference, but cuSOLVER 11.7 of CUDA 12.9 is linked to it. What it sets has no meaning here.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasSetEnvironmentMode(_: *mut c_void, _: u32) -> u32 {
+    0
+}

@@ -180,7 +180,8 @@ pub extern "C" fn nvmlErrorString(result: Code) -> *const c_char {
 fn driver_release(cuda: i32) -> String {
     // CUDA 12.0 came with R525, 13.0 with R580; see the CUDA toolkit's release notes.
     let release = if cuda >= 13000 { 580 } else { 525 };
-    format!("{release}.00 (rgpu)")
+    // Three numbers, which some programs read as such.
+    format!("{release}.00.00")
 }
 
 /// # Safety
@@ -281,6 +282,8 @@ of_device! {
 }
 
 not_supported! {
+    nvmlDeviceGetNvLinkRemoteDeviceType
+    nvmlDeviceGetNvLinkRemotePciInfo_v2
     nvmlDeviceGetUtilizationRates
     nvmlDeviceGetNumGpuCores
     nvmlDeviceGetTemperature

@@ -1,4 +1,5 @@
-//! What the server has and who uses it: one handshake with `Intent::Inventory`, kept for a second.
+//! What the server has and who uses it: one handshake with `Intent::Inventory`, kept for a second. Without a server,
+//! what the driver of this process has.
 
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,8 @@ use rgpu_proto::hello::{
 };
 use rgpu_proto::wire;
 use rgpu_transport::Address;
+
+use crate::local;
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(1);
@@ -128,9 +131,11 @@ impl Source {
         {
             return Ok(Arc::clone(inventory));
         }
-        let address = std::env::var("RGPU_SERVER")
-            .map_err(|_| "RGPU_SERVER is not set (tcp://HOST:PORT or unix:/PATH)".to_owned())?;
-        let inventory = Arc::new(ask(&address)?);
+        let inventory = Arc::new(match std::env::var("RGPU_SERVER") {
+            Ok(address) => ask(&address)?,
+            Err(_) => local::ask("libcuda.so.1")
+                .map_err(|error| format!("RGPU_SERVER is not set, and {error}"))?,
+        });
         state.last = Some((Instant::now(), Arc::clone(&inventory)));
         Ok(inventory)
     }

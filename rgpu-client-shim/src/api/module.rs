@@ -6,6 +6,7 @@ use std::time::Instant;
 use rgpu_fatbin::raw::{self, RawImage};
 use rgpu_fatbin::{Capability, Error, Fatbin, Sass};
 use rgpu_proto::handle::{Function, Module};
+use rgpu_proto::hello::ATTRIBUTE_PTX_ONLY;
 use rgpu_proto::limits::{INLINE_MODULE, MAX_MODULE};
 use rgpu_proto::msg::module::{
     GetFunction, Global, KernelInfo, Load, LoadAs, LoadState, Loaded, ModuleGlobal, ModuleUnload,
@@ -32,10 +33,8 @@ unsafe fn image_bytes(client: &'static Client, image: *const c_void) -> Result<V
     }
     // SAFETY: the caller's promise.
     let image = unsafe { raw::image(image) }.map_err(|error| image_status(&error))?;
-    let (major, minor) = client.device(0)?.capability();
-    let device = Capability::new(major as u32, minor as u32);
     let bytes = match image {
-        RawImage::Fatbin { main, prelinked } => usable(client, main, &prelinked, device)?,
+        RawImage::Fatbin { main, prelinked } => usable(client, main, &prelinked)?,
         RawImage::Elf(bytes) | RawImage::Ptx(bytes) => bytes.to_vec(),
     };
     match bytes.len() as u64 {
@@ -46,22 +45,27 @@ unsafe fn image_bytes(client: &'static Client, image: *const c_void) -> Result<V
 
 /// The usable images of a fat binary. Where a program linked from parts has none for the device, the server's driver
 /// links the PTX of its parts.
-fn usable(
-    client: &'static Client,
-    main: &[u8],
-    parts: &[&[u8]],
-    device: Capability,
-) -> Result<Vec<u8>> {
+fn usable(client: &'static Client, main: &[u8], parts: &[&[u8]]) -> Result<Vec<u8>> {
     let failed = |error: Error| image_status(&error);
-    let trimmed = Fatbin::parse(main)
-        .map_err(failed)?
-        .trim(device, Sass::Accepted);
+    let device = client.device(0)?;
+    let (major, minor) = device.capability();
+    let capability = Capability::new(major as u32, minor as u32);
+    let sass = match device.attribute(ATTRIBUTE_PTX_ONLY) {
+        Ok(1) => Sass::Rejected,
+        _ => Sass::Accepted,
+    };
+    let trimmed = Fatbin::parse(main).map_err(failed)?.trim(capability, sass);
     if parts.is_empty() || !matches!(trimmed, Err(Error::NoImage(_))) {
         return trimmed.map_err(failed);
     }
     let mut texts = Vec::new();
     for part in parts {
-        for entry in Fatbin::parse(part).map_err(failed)?.select_all_ptx(device) {
+        let part = Fatbin::parse(part).map_err(failed)?;
+        let usable = match sass {
+            Sass::Accepted => part.select_all_ptx(capability),
+            Sass::Rejected => part.nearest_all_ptx(capability),
+        };
+        for entry in usable {
             texts.push(entry.ptx().map_err(failed)?);
         }
     }

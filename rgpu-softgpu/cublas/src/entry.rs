@@ -6,7 +6,7 @@
     reason = "names, arguments and contracts are those of the C API"
 )]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 use rgpu_proto::handle::*;
 use rgpu_proto::kinds::*;
@@ -58,4 +58,10 @@ pub unsafe extern "C" fn cublasXerbla(name: *const c_char, argument: c_int) {
         let name = unsafe { std::ffi::CStr::from_ptr(name) };
         tracing::error!(?name, argument, "an argument is wrong");
     }
+}
+
+/// Not in NVIDIA's reference, but cuSOLVER 11.7 of CUDA 12.9 is linked to it. What it sets has no meaning here.
+#[unsafe(no_mangle)]
+pub extern "C" fn cublasSetEnvironmentMode(_: *mut c_void, _: u32) -> u32 {
+    0
 }

@@ -102,33 +102,26 @@ impl Image {
     fn of_containers(main: &[u8], prelinked: &[&[u8]]) -> std::result::Result<Self, Refusal> {
         let device = Capability::new(CAPABILITY.0.into(), CAPABILITY.1.into());
         let main = Fatbin::parse(main)?;
-        if let Some(entry) = main.select_ptx(device) {
-            return Self::parse(entry.ptx()?);
+        if let Some(entry) = main.nearest_ptx(device) {
+            return Ok(Self::of_module(rgpu_ptx::Module::parse(entry.ptx()?)?));
         }
         // A program of relocatable device code: its parts are linked here. Parts without PTX are NVIDIA's own.
         let mut texts = Vec::new();
         for part in prelinked {
-            for entry in Fatbin::parse(part)?.select_all_ptx(device) {
+            for entry in Fatbin::parse(part)?.nearest_all_ptx(device) {
                 texts.push(entry.ptx()?);
             }
         }
         if texts.is_empty() {
             return Err(rgpu_fatbin::Error::NoImage(device).into());
         }
-        Ok(Self::of_module(admitted(
-            rgpu_ptx::link(texts)?,
-            device_arch(),
-        )?))
+        Ok(Self::of_module(rgpu_ptx::link(texts)?))
     }
 
     /// Text that a program hands over may be its own: it learns at once what is wrong with it. What comes in a
     /// container has been through NVIDIA's compiler, and its bodies are read when they are needed.
     fn of_text(text: &[u8]) -> std::result::Result<Self, Refusal> {
         Ok(Self::of_module(checked(text, device_arch())?))
-    }
-
-    fn parse(text: String) -> std::result::Result<Self, Refusal> {
-        Ok(Self::of_module(parsed(text, device_arch())?))
     }
 
     fn of_module(module: rgpu_ptx::Module) -> Self {
@@ -160,11 +153,7 @@ impl Image {
 
 /// A text for devices up to `arch`.
 pub(super) fn parsed(text: String, arch: u32) -> std::result::Result<rgpu_ptx::Module, Refusal> {
-    admitted(rgpu_ptx::Module::parse(text)?, arch)
-}
-
-/// The module, if it is for devices up to `arch`.
-fn admitted(module: rgpu_ptx::Module, arch: u32) -> std::result::Result<rgpu_ptx::Module, Refusal> {
+    let module = rgpu_ptx::Module::parse(text)?;
     if module.target_arch().is_none_or(|target| target > arch) {
         let message = format!(".target {} is not for sm_{arch}", module.target);
         return Err(Refusal::new(Status::ERROR_INVALID_PTX, message));
@@ -197,13 +186,23 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> Status {
-        Image::parse(text.to_owned()).unwrap_err().status
+        Image::of_text(text.as_bytes()).unwrap_err().status
     }
 
     #[test]
     fn targets_above_the_device_are_refused() {
         let text = ".version 8.7\n.target sm_100\n.address_size 64\n";
         assert_eq!(refused(text), Status::ERROR_INVALID_PTX);
+    }
+
+    /// Wheels hold machine code for each GPU of today, and PTX for those of tomorrow only.
+    #[test]
+    fn in_a_container_they_are_taken() {
+        let text = ".version 8.7\n.target sm_100\n.address_size 64\n.visible .entry k() { ret; }\n";
+        let mut builder = rgpu_fatbin::Builder::new();
+        builder.push_ptx(100, text.as_bytes());
+        let image = Image::of_containers(&builder.finish(), &[]).unwrap();
+        assert!(image.kernel("k").is_ok());
     }
 
     #[test]

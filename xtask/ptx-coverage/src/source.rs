@@ -146,8 +146,8 @@ fn containers(place: &str, containers: &[&[u8]], images: &mut Vec<Image>) -> Res
     for container in containers {
         let container = Fatbin::parse(container).with_context(bad)?;
         let entries = match containers.len() {
-            1 => container.select_ptx(DEVICE).into_iter().collect(),
-            _ => container.select_all_ptx(DEVICE),
+            1 => container.nearest_ptx(DEVICE).into_iter().collect(),
+            _ => container.nearest_all_ptx(DEVICE),
         };
         for entry in entries {
             texts.push(entry.ptx().with_context(bad)?);

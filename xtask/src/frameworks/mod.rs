@@ -4,6 +4,7 @@
 //! goes to a log under `target/`, the end of which is shown when it fails.
 
 mod echo_view;
+pub(crate) mod record;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -20,7 +20,7 @@ macro_rules! cublas_helper_rows { ($then:ident) => { $then! {
     0x400e local  cublasGetVector_64(n: In<i64>, elem_size: In<i64>, x: InPtr, incx: In<i64>, y: OutPtr, incy: In<i64>);
     0x400f local  cublasGetVectorAsync(n: In<i32>, elem_size: In<i32>, device_ptr: InPtr, incx: In<i32>, host_ptr: OutPtr, incy: In<i32>, stream: Handle<Stream>);
     0x4010 local  cublasGetVectorAsync_64(n: In<i64>, elem_size: In<i64>, device_ptr: InPtr, incx: In<i64>, host_ptr: OutPtr, incy: In<i64>, stream: Handle<Stream>);
-    0x4011 reply  cublasGetVersion_v2(handle: Handle<Blas>, version: Out<i32>);
+    0x4011 local  cublasGetVersion_v2(handle: Handle<Blas>, version: Out<i32>);
     0x4012 local  cublasLoggerConfigure(log_is_on: In<i32>, log_to_std_out: In<i32>, log_to_std_err: In<i32>, log_file_name: CStr);
     0x4013 posted cublasSetAtomicsMode(handle: Handle<Blas>, mode: Setting<ATOMICS_MODE>);
     0x4014 local  cublasSetLoggerCallback(user_callback: Callback);

@@ -11,7 +11,7 @@ use crate::status::{Result, Status, require};
 use crate::types::put;
 
 pub(crate) unsafe fn cudnnCreate(handle: *mut *mut c_void) -> Result {
-    queue::Context::current().map_err(|_| Status::NOT_INITIALIZED)?;
+    queue::Context::current_or_primary().map_err(|_| Status::NOT_INITIALIZED)?;
     // SAFETY: the caller keeps the contract of the C function.
     unsafe {
         create(

@@ -383,8 +383,8 @@ impl Products {
             batch(self.count, |index, threads| {
                 let a = self.operation.apply(Matrix::columns(a.get(index), self.ld));
                 let [incx, incy] = self.steps.map(|step| step as isize);
-                let x = column(Vector::new(x.get(index), columns, incx));
-                let y = column(Vector::new(y.get(index), rows, incy));
+                let x = column(&Vector::new(x.get(index), columns, incx));
+                let y = column(&Vector::new(y.get(index), rows, incy));
                 let shape = Shape {
                     m: rows,
                     n: 1,
@@ -399,7 +399,7 @@ impl Products {
 }
 
 /// A vector as a matrix of one column.
-pub(super) fn column<T>(vector: Vector<T>) -> Matrix<T> {
+pub(super) fn column<T>(vector: &Vector<T>) -> Matrix<T> {
     Matrix {
         pointer: vector.pointer,
         row: vector.step,

@@ -34,7 +34,7 @@ unsafe fn general<T: Blas, I: Index>(
     let (x, y): (Vector<T>, Vector<T>) = (stepped(x, m, incx)?, stepped(y, n, incy)?);
     let a = Span::new(a.cast::<T>().cast_const(), extent(m, n, lda))?;
     call.enqueue(move |_| {
-        let right = column(y).transposed();
+        let right = column(&y).transposed();
         let right = if conjugate { right.conjugated() } else { right };
         let a = Matrix::columns(a.pointer(), lda);
         let shape = Shape { m, n, k: 1 };
@@ -43,7 +43,7 @@ unsafe fn general<T: Blas, I: Index>(
             gemm(
                 shape,
                 alpha.get(),
-                column(x),
+                column(&x),
                 right,
                 T::one(),
                 a,

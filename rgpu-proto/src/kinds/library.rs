@@ -18,6 +18,7 @@
 //! | `InArray<T>`, `OutArray<T>` | `const T *`, `T *`: `Count` items | yes; back |
 //! | `InArrayEx` | `const void *`: `Count` scalars of the type that another parameter names | yes |
 //! | `OutOpt<T>` | `T *`, may be null | back |
+//! | `OutDropout` | `cudnnDropoutDescriptor_t *`: the one that the descriptor of the call was given | no |
 //! | `Finished` | a backend descriptor that is complete | as an id |
 
 use std::ffi::c_void;
@@ -45,8 +46,10 @@ pub const BACKEND_TYPE: u8 = 3;
 pub const DNN_DOUBLES: u8 = 4;
 /// Which setting of a library's handle is its stream's id.
 pub const STREAM: u8 = 5;
+/// Which setting of a recurrent network's descriptor is the id of its dropout's.
+pub const DNN_DROPOUT: u8 = 6;
 /// Settings that a handle may have.
-pub const SETTINGS: usize = 6;
+pub const SETTINGS: usize = 7;
 
 /// Plain data: any bytes are a value.
 pub trait Plain: Copy + 'static {}
@@ -129,6 +132,8 @@ super::plain_kinds! {
     Count = i32;
     /// The same, of the functions that end in `_64`.
     Count64 = i64;
+    /// Room for the dropout descriptor that the descriptor of the call was given; may be null.
+    OutDropout = *mut c_void;
     /// A backend descriptor that is complete.
     Finished = *mut c_void;
 }

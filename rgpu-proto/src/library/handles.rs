@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::{Carried, Client, Created, Fault, Notes, Worker};
-use crate::handle::{DnnBackend, HandleKind, Id, Named};
+use crate::handle::{DnnBackend, DnnDropout, HandleKind, Id, Named};
 use crate::kinds::*;
 
 /// The id of an application's value.
@@ -109,6 +109,14 @@ impl<K: Named> Carried for HandleOpt<K> {
         id(value, client)
     }
 
+    unsafe fn sent(_: *mut c_void, id: &Id<K>, notes: &Notes, client: &impl Client) {
+        // Of a recurrent network it is asked again.
+        if let (HandleKind::DnnDropout, Some((HandleKind::DnnRnn, handle))) = (K::KIND, notes.handle)
+        {
+            client.set(HandleKind::DnnRnn, handle, DNN_DROPOUT, id.0);
+        }
+    }
+
     unsafe fn deliver(_: *mut c_void, (): (), _: &Notes) {}
 
     fn noted(id: &Id<K>, worker: &impl Worker, notes: &mut Notes) {
@@ -130,6 +138,39 @@ impl<K: Named> Carried for HandleOpt<K> {
     }
 
     fn reply(_: &Id<K>, (): &(), _: &Notes) {}
+}
+
+impl Carried for OutDropout {
+    type Request = ();
+    type Reply = ();
+    type Slot = ();
+
+    unsafe fn request(
+        value: *mut c_void,
+        notes: &mut Notes,
+        client: &impl Client,
+    ) -> Result<(), Fault> {
+        let Some((kind, handle)) = notes.handle.filter(|_| !value.is_null()) else {
+            return Ok(());
+        };
+        let id = Id::<DnnDropout>::new(client.setting(kind, handle, DNN_DROPOUT));
+        // SAFETY: the application has room for a descriptor.
+        unsafe { value.cast::<*mut c_void>().write_unaligned(id.to_c()) };
+        Ok(())
+    }
+
+    unsafe fn deliver(_: *mut c_void, (): (), _: &Notes) {}
+
+    fn to_library(
+        (): &(),
+        (): &mut (),
+        _: &Notes,
+        _: &impl Worker,
+    ) -> Result<*mut c_void, Fault> {
+        Ok(std::ptr::null_mut())
+    }
+
+    fn reply((): &(), (): &(), _: &Notes) {}
 }
 
 impl<K: Named> Carried for Gone<K> {

@@ -2,8 +2,16 @@
 #include "driver.h"
 #include "ptx_text.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <vector>
+
+// Long enough that the calls behind it find it running.
+static void CUDA_CB slowly(void *called) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ++*static_cast<int *>(called);
+}
 
 int main() {
     CU_MUST(DRIVER(cuInit)(0));
@@ -89,10 +97,17 @@ int main() {
     int threads = 0;
     CU_MUST(DRIVER(cuFuncGetAttribute)(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, axpy));
     printf("threads of a block at most: %d\n", threads);
+
+    // A module may go while a stream is in a function of the host.
+    int called = 0;
+    CU_MUST(DRIVER(cuLaunchKernel)(axpy, 1, 1, 1, 1, 1, 1, 0, stream, arguments, nullptr));
+    CU_MUST(DRIVER(cuLaunchHostFunc)(stream, slowly, &called));
+    CU_MUST(DRIVER(cuModuleUnload)(module));
+    CU_MUST(DRIVER(cuStreamSynchronize)(stream));
+    printf("called: %d\n", called);
     CU_MUST(DRIVER(cuStreamDestroy)(stream));
     CU_MUST(DRIVER(cuMemFree)(dx));
     CU_MUST(DRIVER(cuMemFree)(dy));
-    CU_MUST(DRIVER(cuModuleUnload)(module));
     CU_MUST(DRIVER(cuDevicePrimaryCtxRelease)(device));
     return cu_verdict();
 }

@@ -111,7 +111,8 @@ impl<K: Named> Carried for HandleOpt<K> {
 
     unsafe fn sent(_: *mut c_void, id: &Id<K>, notes: &Notes, client: &impl Client) {
         // Of a recurrent network it is asked again.
-        if let (HandleKind::DnnDropout, Some((HandleKind::DnnRnn, handle))) = (K::KIND, notes.handle)
+        if let (HandleKind::DnnDropout, Some((HandleKind::DnnRnn, handle))) =
+            (K::KIND, notes.handle)
         {
             client.set(HandleKind::DnnRnn, handle, DNN_DROPOUT, id.0);
         }
@@ -161,12 +162,7 @@ impl Carried for OutDropout {
 
     unsafe fn deliver(_: *mut c_void, (): (), _: &Notes) {}
 
-    fn to_library(
-        (): &(),
-        (): &mut (),
-        _: &Notes,
-        _: &impl Worker,
-    ) -> Result<*mut c_void, Fault> {
+    fn to_library((): &(), (): &mut (), _: &Notes, _: &impl Worker) -> Result<*mut c_void, Fault> {
         Ok(std::ptr::null_mut())
     }
 

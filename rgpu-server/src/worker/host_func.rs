@@ -92,6 +92,15 @@ impl HostFuncs {
             .remove(&call.token);
     }
 
+    /// Whether some have not returned.
+    pub(super) fn any(&self) -> bool {
+        !self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
     /// The client's host function `token` has returned. Unknown tokens do nothing.
     pub(super) fn done(&self, token: u64) {
         let gate = self

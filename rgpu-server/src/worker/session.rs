@@ -32,7 +32,7 @@ use super::output::Output;
 use super::snapshot::{Raw, Warm};
 use super::staging::Pool;
 use super::transfers::Transfers;
-use super::waits::{self, Deliveries, Tasks};
+use super::waits::{self, Deliveries, Tasks, Underway};
 use super::window::Window;
 use super::wire_in::{Arrived, End, WireIn};
 use super::writer::Writer;
@@ -64,6 +64,8 @@ pub(super) struct Session {
     pub(super) output: Arc<Output>,
     pub(super) deliveries: Arc<Deliveries>,
     pub(super) tasks: Tasks,
+    /// Modules being unloaded elsewhere.
+    pub(super) unloads: Underway,
     pub(super) host_funcs: Arc<HostFuncs>,
     pub(super) small: Arc<Pool>,
     pub(super) chunks_in: Arc<Pool>,
@@ -217,6 +219,7 @@ impl Session {
             output,
             deliveries,
             tasks,
+            unloads: Underway::default(),
             host_funcs,
             small: Arc::new(Pool::new(SMALL_CHUNK, SMALL_CHUNKS)),
             chunks_in: Arc::new(Pool::new(limits::MAX_CHUNK, CHUNKS_IN)),

@@ -37,6 +37,13 @@ unsafe impl Send for Raw {}
 // SAFETY: as above.
 unsafe impl Sync for Raw {}
 
+impl Raw {
+    /// The handle.
+    pub(super) const fn get(self) -> *mut c_void {
+        self.0
+    }
+}
+
 impl Warm {
     /// Initialises the driver and makes the first device's primary context current.
     pub(super) fn up(driver: &Arc<Driver>) -> anyhow::Result<Self> {

@@ -35,6 +35,51 @@ pub(super) fn happen_shortly(events: &[Event]) -> bool {
     }
 }
 
+/// Tasks that use a context and must have ended when it does.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Underway(Arc<UnderwayCount>);
+
+#[derive(Debug, Default)]
+struct UnderwayCount {
+    count: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// One of them; it has ended when this is dropped.
+#[derive(Debug)]
+pub(super) struct UnderwayTask(Underway);
+
+impl Underway {
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.0.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a task.
+    pub(super) fn begin(&self) -> UnderwayTask {
+        *self.lock() += 1;
+        UnderwayTask(self.clone())
+    }
+
+    /// Waits until none is left.
+    pub(super) fn wait(&self) {
+        let mut count = self.lock();
+        while *count > 0 {
+            count = self
+                .0
+                .ended
+                .wait(count)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for UnderwayTask {
+    fn drop(&mut self) {
+        *self.0.lock() -= 1;
+        self.0.0.ended.notify_all();
+    }
+}
+
 type Task = Box<dyn FnOnce() + Send>;
 
 /// Threads for tasks that wait; made as needed and kept.
@@ -188,6 +233,26 @@ impl Deliveries {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+
+    #[test]
+    fn a_context_outlives_the_tasks_in_it() {
+        let underway = Underway::default();
+        underway.wait();
+        let (first, second) = (underway.begin(), underway.begin());
+        let (ended, wait_ended) = mpsc::channel();
+        let waiting = thread::spawn({
+            let underway = underway.clone();
+            move || {
+                underway.wait();
+                wait_ended.try_iter().count()
+            }
+        });
+        for task in [first, second] {
+            ended.send(()).expect("the thread listens");
+            drop(task);
+        }
+        assert_eq!(waiting.join().expect("no panic"), 2);
+    }
 
     #[test]
     fn tasks_that_wait_do_not_hold_each_other_up() {

@@ -44,6 +44,7 @@ impl Session {
     }
 
     pub(super) fn context_destroy(&mut self, context: &ContextRef) -> Handled {
+        self.unloads.wait();
         let raw = self.contexts.remove(context.id.0)?;
         // SAFETY: the context was in the map and has just been taken out of it.
         unsafe { self.driver.cuCtxDestroy_v2(raw.0)? };
@@ -52,6 +53,7 @@ impl Session {
 
     /// Frees all that the primary context holds. The client forgets its handles too; ids are never reused.
     pub(super) fn context_reset(&mut self, context: &ContextRef) -> Handled {
+        self.unloads.wait();
         let driver = &self.driver;
         self.window.unback_all()?;
         let mut raw = std::ptr::null_mut();

@@ -1,6 +1,7 @@
 //! Modules, libraries, kernels, functions, variables.
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::sync::Arc;
 
 use rgpu_proto::handle::{Id, Library, Module};
 use rgpu_proto::limits::MAX_MODULE;
@@ -13,7 +14,8 @@ use rgpu_proto::wire::to_bytes;
 
 use crate::worker::driver::Driver;
 use crate::worker::jit_log::JitLog;
-use crate::worker::session::{Answer, DONE, Failed, Handled, Session};
+use crate::worker::session::{Answer, DONE, Failed, Handled, Session, enter_on_thread};
+use crate::worker::snapshot::Raw;
 use crate::worker::transfers::Sink;
 use crate::worker::wire_in::End;
 
@@ -234,16 +236,46 @@ impl Session {
     }
 
     pub(super) fn module_unload(&mut self, unload: &ModuleUnload) -> Handled {
-        let raw = self.handles.unbind(unload.id)?;
+        let raw = Raw(self.handles.unbind(unload.id)?);
         // SAFETY: the module was in the map and has just been taken out of it.
-        unsafe { self.driver.cuModuleUnload(raw)? };
-        Ok(DONE)
+        self.unload(move |driver| unsafe { driver.cuModuleUnload(raw.get()) })
     }
 
     pub(super) fn library_unload(&mut self, unload: &LibraryUnload) -> Handled {
-        let raw = self.handles.unbind(unload.id)?;
+        let raw = Raw(self.handles.unbind(unload.id)?);
         // SAFETY: the library was in the map and has just been taken out of it.
-        unsafe { self.driver.cuLibraryUnload(raw)? };
+        self.unload(move |driver| unsafe { driver.cuLibraryUnload(raw.get()) })
+    }
+
+    /// Unloading waits for the device, and the device for host functions, whose ends are told to this thread: while
+    /// some are due, another thread unloads.
+    fn unload(
+        &mut self,
+        unload: impl FnOnce(&Driver) -> Result<(), Status> + Send + 'static,
+    ) -> Handled {
+        if !self.host_funcs.any() {
+            unload(&self.driver)?;
+            return Ok(DONE);
+        }
+        let streams = self.contexts.current()?.all_streams();
+        let events = streams.iter().map(|stream| self.event(stream.0));
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        let context = self.contexts.current()?.raw;
+        let (driver, writer) = (Arc::clone(&self.driver), Arc::clone(&self.writer));
+        let (op, underway) = (self.frame.op, self.unloads.begin());
+        self.tasks.run(move || {
+            enter_on_thread(&driver, context);
+            // The driver may lock out others while it waits: let there be nothing left to wait for. An error of the
+            // device comes with the calls that meet it.
+            for event in &events {
+                let _ = event.synchronize();
+            }
+            drop(events);
+            if let Err(status) = unload(&driver) {
+                writer.defer(op, status);
+            }
+            drop(underway);
+        })?;
         Ok(DONE)
     }
 }

@@ -1,4 +1,4 @@
-//! Products of matrices in slices, by the crate's own [`gemm`].
+//! Products of matrices in slices, by the crate's own [`gemm()`].
 
 use super::Number;
 use crate::gemm::{Matrix, Shape, Threads, gemm};

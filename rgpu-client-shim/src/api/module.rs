@@ -60,12 +60,9 @@ fn usable(client: &'static Client, main: &[u8], parts: &[&[u8]]) -> Result<Vec<u
     }
     let mut texts = Vec::new();
     for part in parts {
+        // A linker takes no PTX for later devices, whatever else runs on this one.
         let part = Fatbin::parse(part).map_err(failed)?;
-        let usable = match sass {
-            Sass::Accepted => part.select_all_ptx(capability),
-            Sass::Rejected => part.nearest_all_ptx(capability),
-        };
-        for entry in usable {
+        for entry in part.select_all_ptx(capability) {
             texts.push(entry.ptx().map_err(failed)?);
         }
     }

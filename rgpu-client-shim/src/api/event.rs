@@ -52,6 +52,7 @@ pub(crate) unsafe fn cuEventCreate(ph_event: *mut *mut c_void, flags: u32) -> Re
         .post(const { Opcode::of("cuEventCreate") }, &body)?;
     let known = Known {
         context,
+        recordings: 0,
         recording: Recording::Happened,
     };
     client.streams.hold().events.insert(id, known);
@@ -98,8 +99,9 @@ pub(crate) fn posting(
     let issued = Recording::Issued {
         news: client.session.news(),
     };
-    let before = std::mem::replace(&mut streams.event(id)?.recording, issued);
-    if let Some(watch) = before.watch() {
+    let event = streams.event(id)?;
+    event.recordings += 1;
+    if let Some(watch) = std::mem::replace(&mut event.recording, issued).watch() {
         client.session.give_up(watch);
     }
     post()
@@ -113,15 +115,16 @@ fn watch(client: &'static Client, streams: &mut Streams, id: u32) -> Result {
     Ok(())
 }
 
-/// Asks the server now; `still` is what was known of the recording, for the case that it is recorded again meanwhile.
-fn ask(client: &'static Client, id: u32, op: Opcode, still: Recording) -> Result {
+/// Asks the server now; `asked` is the event as it was known. What it says is about that recording alone: the event may
+/// be recorded again meanwhile.
+fn ask(client: &'static Client, id: u32, op: Opcode, asked: Known) -> Result {
     let result = client
         .session
         .call(op, &EventRef { id: Id::new(id) })
         .map(drop);
     let mut streams = client.streams.hold();
     // Another thread may have destroyed it.
-    let Some(event) = streams.events.get_mut(&id).filter(|e| e.recording == still) else {
+    let Some(event) = streams.events.get_mut(&id).filter(|event| **event == asked) else {
         return result;
     };
     match result {
@@ -131,7 +134,7 @@ fn ask(client: &'static Client, id: u32, op: Opcode, still: Recording) -> Result
         }
         Err(_) => return result,
     }
-    if let Some(call) = still.watch() {
+    if let Some(call) = asked.recording.watch() {
         client.session.give_up(call);
     }
     result
@@ -158,8 +161,8 @@ pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
     client.session.usable()?;
     let id = event(client, h_event)?;
     let mut streams = client.streams.hold();
-    let recording = streams.event(id)?.recording;
-    match recording {
+    let known = *streams.event(id)?;
+    match known.recording {
         Recording::Happened => Ok(()),
         Recording::Watched { call } => {
             drop(streams);
@@ -172,7 +175,7 @@ pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
         }
         Recording::Issued { .. } => {
             drop(streams);
-            ask(client, id, const { Opcode::of("cuEventQuery") }, recording)
+            ask(client, id, const { Opcode::of("cuEventQuery") }, known)
         }
     }
 }
@@ -181,12 +184,12 @@ pub(crate) unsafe fn cuEventSynchronize(h_event: *mut c_void) -> Result {
     let client = client()?;
     client.session.usable()?;
     let id = event(client, h_event)?;
-    let recording = client.streams.hold().event(id)?.recording;
-    let known = match recording {
+    let known = *client.streams.hold().event(id)?;
+    let answer = match known.recording {
         Recording::Happened => Some(Ok(())),
         Recording::Watched { call } => look(client, id, call),
         Recording::Issued { .. } => None,
     };
     let op = const { Opcode::of("cuEventSynchronize") };
-    known.unwrap_or_else(|| ask(client, id, op, recording))
+    answer.unwrap_or_else(|| ask(client, id, op, known))
 }

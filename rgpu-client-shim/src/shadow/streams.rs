@@ -26,6 +26,8 @@ pub(crate) struct Stream {
 pub(crate) struct Event {
     /// In which context.
     pub(crate) context: u32,
+    /// How often it was recorded.
+    pub(crate) recordings: u64,
     /// How far its last recording is.
     pub(crate) recording: Recording,
 }

@@ -12,8 +12,10 @@ static uint32_t word(int index) {
     return value;
 }
 
+// A copy from pageable memory may return before it is done, and the streams below do not wait for it.
 static void store(int index, uint32_t value) {
     CU_MUST(DRIVER(cuMemcpyHtoD)(words + 4 * index, &value, 4));
+    CU_MUST(DRIVER(cuStreamSynchronize)(nullptr));
 }
 
 int main() {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ptr::NonNull;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -362,5 +363,10 @@ impl Close for DelayedCloser {
 
     fn abandon(&self) {
         self.inner.closer.abandon();
+    }
+
+    /// Nothing is taken or lent past the emulated network; this only says what is beneath.
+    fn shared_memory(&self) -> Option<(NonNull<u8>, usize)> {
+        self.inner.closer.shared_memory()
     }
 }

@@ -49,7 +49,7 @@ pub fn from_fd(fd: OwnedFd) -> io::Result<Connection> {
     }
 }
 
-fn family(fd: BorrowedFd<'_>) -> io::Result<i32> {
+pub(crate) fn family(fd: BorrowedFd<'_>) -> io::Result<i32> {
     let mut family: libc::c_int = 0;
     let mut len = size_of_val(&family) as libc::socklen_t;
     // SAFETY: `family` and `len` are live and `len` is the size of `family`.
@@ -168,7 +168,7 @@ fn set_option(fd: BorrowedFd<'_>, level: i32, option: i32, value: libc::c_int) -
 
 /// `sendmsg` and not `writev`: inside an application that keeps the default SIGPIPE, a write to a closed
 /// socket must fail, not kill.
-fn send_all(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<()> {
+pub(crate) fn send_all(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<()> {
     let mut storage: Vec<IoSlice<'_>> = slices.to_vec();
     let mut left = storage.as_mut_slice();
     IoSlice::advance_slices(&mut left, 0);
@@ -227,7 +227,7 @@ impl<S: Read + AsFd + Send> ReceiveBytes for SocketReceiver<S> {
     }
 }
 
-fn poll_readable(fd: RawFd, timeout: Option<Duration>) -> io::Result<bool> {
+pub(crate) fn poll_readable(fd: RawFd, timeout: Option<Duration>) -> io::Result<bool> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     loop {
         let millis = deadline.map_or(-1, |deadline| {

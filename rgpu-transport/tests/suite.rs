@@ -1,12 +1,16 @@
 //! One set of tests, run over every transport.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rgpu_transport::{Address, Connection, Link, Listener, Url, connect, emulate, from_fd, memory};
+use rgpu_transport::{
+    Address, Connection, Link, Listener, Url, connect, emulate, from_fd, memory, shm,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -22,15 +26,51 @@ fn tcp() -> (Connection, Connection) {
     over(&"tcp://127.0.0.1:0".parse().expect("url"))
 }
 
-fn unix() -> (Connection, Connection) {
-    use std::sync::atomic::{AtomicU32, Ordering};
+fn socket_file() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!(
         "rgpu-transport-{}-{}",
         std::process::id(),
         NEXT.fetch_add(1, Ordering::Relaxed)
     );
-    over(&Url::Unix(std::env::temp_dir().join(name)))
+    std::env::temp_dir().join(name)
+}
+
+fn unix() -> (Connection, Connection) {
+    over(&Url::Unix(socket_file()))
+}
+
+/// A client at `address`, whose path nothing else uses, and its server, past their first words.
+fn shm_at(path: PathBuf, link: Option<Link>) -> (Connection, Connection) {
+    let listener = UnixListener::bind(&path).expect("bind");
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("accept");
+        stream.read_exact(&mut [0; 5]).expect("the client's words");
+        let socket = OwnedFd::from(stream);
+        let offer = shm::Offer::to(&socket).expect("a unix socket");
+        offer.make(socket, b"welcome").expect("the client took it")
+    });
+    let url = Url::Unix(path.clone());
+    let mut client = shm::connect(&Address { url, link }, TIMEOUT).expect("connect");
+    client.send(&[IoSlice::new(b"hello")]).expect("send");
+    let mut words = [0; 7];
+    client.receive(&mut words).expect("the server's words");
+    assert_eq!(&words, b"welcome");
+    assert!(client.closer().shared_memory().is_some(), "over the socket");
+    std::fs::remove_file(path).expect("it is there");
+    (client, server.join().expect("server"))
+}
+
+fn shared_memory() -> (Connection, Connection) {
+    shm_at(socket_file(), None)
+}
+
+fn turned((a, b): (Connection, Connection)) -> (Connection, Connection) {
+    (b, a)
+}
+
+fn slower_shared_memory() -> (Connection, Connection) {
+    shm_at(socket_file(), Some(LINK))
 }
 
 fn handed_over() -> (Connection, Connection) {
@@ -39,17 +79,17 @@ fn handed_over() -> (Connection, Connection) {
     (end(a), end(b))
 }
 
+const LINK: Link = Link {
+    delay: Duration::from_millis(1),
+    rate: Some(10_000_000_000),
+};
+
 fn slower((a, b): (Connection, Connection)) -> (Connection, Connection) {
-    let link = Link {
-        delay: Duration::from_millis(1),
-        rate: Some(10_000_000_000),
-    };
-    (emulate(a, link).expect("threads"), b)
+    (emulate(a, LINK).expect("threads"), b)
 }
 
 fn slower_server(pair: (Connection, Connection)) -> (Connection, Connection) {
-    let (a, b) = slower(pair);
-    (b, a)
+    turned(slower(pair))
 }
 
 macro_rules! suite {
@@ -88,10 +128,13 @@ macro_rules! suite {
 suite! {
     over_tcp: tcp();
     over_unix: unix();
+    over_shared_memory: shared_memory();
+    over_shared_memory_of_a_client: turned(shared_memory());
     over_memory: memory::pair();
     over_a_file_descriptor: handed_over();
     over_a_slower_tcp: slower(tcp());
     over_a_slower_unix_socket: slower_server(unix());
+    over_a_slower_shared_memory: slower_shared_memory();
     over_a_slower_memory: slower(memory::pair());
 }
 
@@ -163,7 +206,7 @@ fn a_port_where_nobody_listens_is_refused_at_once() {
 #[test]
 fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
     let path = std::env::temp_dir().join(format!("rgpu-transport-stale-{}", std::process::id()));
-    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket file that stays behind"));
+    drop(UnixListener::bind(&path).expect("a socket file that stays behind"));
     let url = Url::Unix(path);
     let live = Listener::bind(&url).expect("stale file replaced");
     let error = Listener::bind(&url).expect_err("live socket kept");

@@ -1,4 +1,4 @@
-//! Moves bytes between two ends: tcp, unix socket, shared memory, in-memory. Knows nothing of operations or of CUDA.
+//! Moves bytes between two ends: tcp, unix socket, shared memory, RDMA, in-memory. Knows nothing of operations or of CUDA.
 //!
 //! A [`Connection`] comes from [`connect`], from a [`Listener`], from a file descriptor handed over by
 //! another process, or from [`memory::pair`]; [`emulate`] puts a slower network before it. It splits into a [`Sender`], a [`Receiver`] and a [`Closer`],
@@ -7,6 +7,7 @@
 mod emulator;
 mod link;
 pub mod memory;
+pub mod rdma;
 pub mod shm;
 mod socket;
 mod url;

@@ -1,13 +1,16 @@
 //! One set of tests, run over every transport.
 
 use std::io::{ErrorKind, IoSlice, Read};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rgpu_transport::rdma::Offer;
 use rgpu_transport::{
     Address, Connection, Link, Listener, Url, connect, emulate, from_fd, memory, shm,
 };
@@ -73,6 +76,18 @@ fn slower_shared_memory() -> (Connection, Connection) {
     shm_at(socket_file(), Some(LINK))
 }
 
+fn rdma() -> (Connection, Connection) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    let end = |socket: TcpStream| {
+        let offer = Offer::new(&socket).expect("an RDMA device");
+        offer.connect(socket, "rdma".into()).expect("connect")
+    };
+    let server = thread::spawn(move || end(listener.accept().expect("accept").0));
+    let client = end(TcpStream::connect(address).expect("connect"));
+    (client, server.join().expect("server"))
+}
+
 fn handed_over() -> (Connection, Connection) {
     let (a, b) = UnixStream::pair().expect("pair");
     let end = |stream| from_fd(OwnedFd::from(stream)).expect("from_fd");
@@ -93,33 +108,62 @@ fn slower_server(pair: (Connection, Connection)) -> (Connection, Connection) {
 }
 
 macro_rules! suite {
-    ($($transport:ident: $make:expr;)*) => {$(
+    ($($(#[$attribute:meta])* $transport:ident: $make:expr;)*) => {$(
         mod $transport {
             use super::*;
 
             #[test]
+            $(#[$attribute])*
             fn slices_arrive_in_order() {
                 slices_arrive_in_order_over($make);
             }
 
             #[test]
+            $(#[$attribute])*
             fn a_large_transfer_arrives_whole_both_ways() {
                 a_large_transfer_arrives_whole_both_ways_over($make);
             }
 
             #[test]
+            $(#[$attribute])*
             fn the_end_is_seen_by_the_peer() {
                 the_end_is_seen_by_the_peer_over($make);
             }
 
             #[test]
+            $(#[$attribute])*
             fn closing_wakes_a_blocked_receiver() {
                 closing_wakes_a_blocked_receiver_over($make);
             }
 
             #[test]
+            $(#[$attribute])*
             fn readiness_is_told() {
                 readiness_is_told_over($make);
+            }
+
+            #[test]
+            $(#[$attribute])*
+            fn pieces_of_any_size_stay_in_order() {
+                pieces_of_any_size_stay_in_order_over($make);
+            }
+
+            #[test]
+            $(#[$attribute])*
+            fn last_words_arrive() {
+                last_words_arrive_over($make);
+            }
+
+            #[test]
+            $(#[$attribute])*
+            fn closing_wakes_a_blocked_sender() {
+                closing_wakes_a_blocked_sender_over($make);
+            }
+
+            #[test]
+            $(#[$attribute])*
+            fn a_blocked_sender_sees_the_end_of_its_peer() {
+                a_blocked_sender_sees_the_end_of_its_peer_over($make);
             }
         }
     )*};
@@ -136,6 +180,8 @@ suite! {
     over_a_slower_unix_socket: slower_server(unix());
     over_a_slower_shared_memory: slower_shared_memory();
     over_a_slower_memory: slower(memory::pair());
+    #[ignore = "needs an RDMA device: `cargo xtask test --rdma` has one"]
+    over_rdma: rdma();
 }
 
 fn slices_arrive_in_order_over((mut a, mut b): (Connection, Connection)) {
@@ -192,6 +238,105 @@ fn readiness_is_told_over((a, mut b): (Connection, Connection)) {
     receiver.receive(&mut [0; 1]).expect("receive");
     drop(b);
     assert!(receiver.wait_ready(None).expect("the end counts as ready"));
+}
+
+fn pieces_of_any_size_stay_in_order_over((mut a, b): (Connection, Connection)) {
+    // Around what transports may have as limits, and in between.
+    let sizes = [
+        1, 31, 32, 33, 4095, 4096, 4097, 5000, 65_536, 262_143, 262_144, 262_145, 266_241,
+        1_048_608,
+    ];
+    let bytes = |round: usize, size: usize| -> Vec<u8> {
+        (0..size)
+            .map(|at| ((at * 7 + round * 13 + size) % 253) as u8)
+            .collect()
+    };
+    let all: Vec<u8> = (0..2)
+        .flat_map(|round| sizes.iter().flat_map(move |size| bytes(round, *size)))
+        .collect();
+    let sending = thread::spawn(move || {
+        for round in 0..2 {
+            for size in sizes {
+                let piece = bytes(round, size);
+                let (head, tail) = piece.split_at(size.min(32));
+                a.send(&[IoSlice::new(head), IoSlice::new(&[]), IoSlice::new(tail)])
+                    .expect("send");
+            }
+        }
+        a
+    });
+    let (_sender, mut receiver, _closer) = b.split();
+    let mut got = Vec::new();
+    let mut buffer = vec![0; 100_003];
+    let mut most = 1;
+    while got.len() < all.len() {
+        most = most % buffer.len() * 3 % 100_003 + 1;
+        let count = receiver.receive_some(&mut buffer[..most]).expect("receive");
+        assert!(count > 0, "ended after {} bytes", got.len());
+        got.extend_from_slice(&buffer[..count]);
+    }
+    assert!(got == all);
+    drop(sending.join().expect("thread"));
+}
+
+fn last_words_arrive_over((mut a, mut b): (Connection, Connection)) {
+    let words = vec![7; 600_000];
+    let sending = {
+        let words = words.clone();
+        thread::spawn(move || {
+            a.send(&[IoSlice::new(&words)]).expect("send");
+            a.send(&[IoSlice::new(b"end")]).expect("send");
+            drop(a);
+        })
+    };
+    let mut got = vec![0; words.len() + 3];
+    b.receive(&mut got).expect("receive");
+    assert!(got[..words.len()] == words && got.ends_with(b"end"));
+    let error = b.receive(&mut [0]).expect_err("nothing follows");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    sending.join().expect("thread");
+}
+
+/// Sends without end, until it fails; the number of pieces sent.
+fn flood(mut end: Connection, sent: &AtomicUsize) {
+    let piece = vec![1; 1 << 20];
+    while end.send(&[IoSlice::new(&piece)]).is_ok() {
+        sent.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until a flood has filled whatever there is to fill.
+fn until_it_blocks(sent: &AtomicUsize) {
+    let mut before = usize::MAX;
+    while before != sent.load(Ordering::Relaxed) {
+        before = sent.load(Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn closing_wakes_a_blocked_sender_over((a, b): (Connection, Connection)) {
+    let (closer, sent) = (a.closer(), Arc::new(AtomicUsize::new(0)));
+    let flooding = thread::spawn({
+        let sent = Arc::clone(&sent);
+        move || flood(a, &sent)
+    });
+    until_it_blocks(&sent);
+    assert!(!flooding.is_finished(), "nobody reads, so it waits");
+    closer.close();
+    flooding.join().expect("woken");
+    drop(b);
+}
+
+fn a_blocked_sender_sees_the_end_of_its_peer_over((a, b): (Connection, Connection)) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let flooding = thread::spawn({
+        let sent = Arc::clone(&sent);
+        move || flood(a, &sent)
+    });
+    until_it_blocks(&sent);
+    assert!(!flooding.is_finished(), "nobody reads, so it waits");
+    drop(b);
+    flooding.join().expect("woken");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod page;
 mod paths;
 mod process;
 mod ptx_coverage;
+mod rdma;
 mod report;
 mod test;
 mod toolchain;

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::dist::{self, Profile};
 use crate::report;
 use crate::toolchain;
-use crate::{conformance, coverage, demo, deps, frameworks, nvml, page, paths, process};
+use crate::{conformance, coverage, demo, deps, frameworks, nvml, page, paths, process, rdma};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Only what needs the frameworks' wheels: 4 GB, fetched once to the user's cache
     #[arg(long, conflicts_with = "only")]
     frameworks: bool,
+    /// Only what needs an RDMA device, in a virtual machine: QEMU and a kernel, which root gets from Debian
+    #[arg(long, conflicts_with_all = ["only", "frameworks"])]
+    rdma: bool,
     /// All but these stages
     #[arg(long, value_name = "STAGE")]
     skip: Vec<String>,
@@ -37,8 +40,10 @@ impl Options {
         let named = |list: &[String]| list.iter().any(|s| s == stage);
         let picked = if self.frameworks {
             stage == FRAMEWORKS
+        } else if self.rdma {
+            stage == RDMA
         } else if self.only.is_empty() {
-            stage != FRAMEWORKS
+            ![FRAMEWORKS, RDMA].contains(&stage)
         } else {
             named(&self.only)
         };
@@ -55,8 +60,9 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-/// The stage that only runs when it is asked for.
+/// The stages that only run when they are asked for.
 const FRAMEWORKS: &str = "frameworks";
+const RDMA: &str = "rdma";
 
 const STAGES: &[Stage] = &[
     Stage {
@@ -134,6 +140,11 @@ const STAGES: &[Stage] = &[
         what: "stock TensorFlow runs on the software GPU, here and remote; --frameworks runs this alone",
         run: frameworks::run,
     },
+    Stage {
+        name: RDMA,
+        what: "RDMA works in a virtual machine with Soft-RoCE; --rdma runs this alone",
+        run: rdma::run,
+    },
 ];
 
 /// Runs the stages; whether all were in order.
@@ -175,8 +186,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     println!("\n{}", report::table(&rows));
-    if options.only.is_empty() && !options.frameworks {
-        println!("not run: `cargo xtask test --frameworks`, which fetches 4 GB the first time");
+    if options.only.is_empty() && !options.frameworks && !options.rdma {
+        println!(
+            "not run: `cargo xtask test --frameworks`, which fetches 4 GB the first time, and `cargo xtask test --rdma`, \
+             which needs QEMU"
+        );
     }
     Ok(good)
 }
@@ -287,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frameworks_run_when_asked_for() {
+    fn some_stages_run_when_asked_for() {
         let picked = |arguments: &[&str]| {
             #[derive(clap::Parser)]
             struct Line {
@@ -301,9 +315,10 @@ mod tests {
         };
         assert_eq!(picked(&["--frameworks"]), [FRAMEWORKS]);
         assert_eq!(picked(&["--only", FRAMEWORKS]), [FRAMEWORKS]);
+        assert_eq!(picked(&["--rdma"]), [RDMA]);
         assert_eq!(picked(&["--only", "fmt"]), ["fmt"]);
-        assert_eq!(picked(&[]).len(), STAGES.len() - 1);
-        assert_eq!(picked(&["--skip", "fmt"]).len(), STAGES.len() - 2);
+        assert_eq!(picked(&[]).len(), STAGES.len() - 2);
+        assert_eq!(picked(&["--skip", "fmt"]).len(), STAGES.len() - 3);
         assert!(picked(&["--frameworks", "--skip", FRAMEWORKS]).is_empty());
     }
 

@@ -1,5 +1,5 @@
 //! The bare peer: a ping-pong and a stream over the same transport with the same socket options, in a
-//! process of its own, as a worker is. It waits in blocking reads.
+//! process of its own, as a worker is. It waits in blocking reads; its client looks for a while before.
 
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
@@ -12,6 +12,9 @@ use crate::stats::Samples;
 const PING: usize = 64;
 /// Bytes of one write of a stream: as the protocol's chunks.
 const CHUNK: usize = 1 << 20;
+
+/// How long a waiting client looks before it sleeps (`rgpu-client-shim/src/session/inbox.rs`).
+const POLL: Duration = Duration::from_micros(50);
 
 const ECHO: u8 = 1;
 const SINK: u8 = 2;
@@ -83,9 +86,19 @@ impl Peer {
         let start = Instant::now();
         for _ in 0..count {
             self.0.send(&[IoSlice::new(&bytes)])?;
+            self.poll()?;
             self.0.receive(&mut bytes)?;
         }
         Ok(start.elapsed().as_secs_f64() / count as f64)
+    }
+
+    /// Looks for an answer for a while before it sleeps, as the client library does.
+    fn poll(&mut self) -> io::Result<()> {
+        let until = Instant::now() + POLL;
+        while !self.0.wait_ready(Some(Duration::ZERO))? && Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        Ok(())
     }
 
     /// Seconds to send `bytes` and have them acknowledged.

@@ -1,6 +1,7 @@
 //! What a CUDA program sees. Runs in a process that finds the library under test as `libcuda.so.1`.
 
 use std::hint::black_box;
+use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,28 @@ pub fn measure(amount: Amount) -> anyhow::Result<Measured> {
         })?);
     }
     Ok(measured)
+}
+
+/// Launches `count` times and waits, whenever a line asks for it; answers with a line.
+///
+/// # Errors
+/// A call or the terminal fails.
+pub fn launch_when_asked(
+    count: usize,
+    asks: impl BufRead,
+    mut answers: impl Write,
+) -> anyhow::Result<()> {
+    let cuda = Cuda::open()?;
+    cuda.launch(1)?;
+    cuda.synchronize()?;
+    writeln!(answers, "ready")?;
+    for ask in asks.lines() {
+        ask?;
+        cuda.launch(count)?;
+        cuda.synchronize()?;
+        writeln!(answers, "done")?;
+    }
+    Ok(())
 }
 
 fn launches(cuda: &Cuda, count: usize, measured: &mut Measured) -> anyhow::Result<()> {

@@ -26,8 +26,25 @@ pub struct Transport {
     pub bare: Bare,
 }
 
+/// Clients of [`Crowd`].
+pub const CLIENTS: usize = 16;
+
+/// Seconds per launch of all clients together.
+#[derive(Debug, Clone, Default)]
+pub struct Crowd {
+    /// One client.
+    pub one: Samples,
+    /// [`CLIENTS`] at once.
+    pub many: Samples,
+}
+
 /// The table, in Markdown.
-pub fn table(transports: &[Transport], local: &Measured, first: &[(&str, Samples)]) -> String {
+pub fn table(
+    transports: &[Transport],
+    local: &Measured,
+    first: &[(&str, Samples)],
+    crowd: &Crowd,
+) -> String {
     let mut text = String::from(
         "| measurement | median (least to greatest) | against | median | ratio |\n|---|---|---|---|---|\n",
     );
@@ -47,6 +64,15 @@ pub fn table(transports: &[Transport], local: &Measured, first: &[(&str, Samples
             line(&mut text, &row);
         }
     }
+    let row = Row {
+        what: format!(
+            "a launch of {CLIENTS} clients at once, their number a second turned over, tcp"
+        ),
+        ours: crowd.many.clone(),
+        against: "a launch of one client",
+        theirs: crowd.one.clone(),
+    };
+    line(&mut text, &row);
     text
 }
 
@@ -101,6 +127,12 @@ fn rows(transport: &Transport, local: &Measured) -> Vec<Row> {
             "one memcpy of the same bytes",
             &remote.memcpy,
         ),
+        row(
+            "device to host, pageable",
+            &remote.copy_out,
+            "one memcpy of the same bytes",
+            &remote.memcpy,
+        ),
     ]
 }
 
@@ -141,7 +173,7 @@ mod tests {
             remote,
             bare,
         };
-        let text = table(&[transport], &Measured::default(), &[]);
+        let text = table(&[transport], &Measured::default(), &[], &Crowd::default());
         let row = text
             .lines()
             .find(|line| line.contains("cuCtxSynchronize"))

@@ -1,6 +1,6 @@
 //! The one session of this process and what is known beside it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub(crate) struct Client {
     /// Its copies on the device. Locked before `memory`.
     pub(crate) mirrors: Mutex<api::Mirrors>,
     next_id: AtomicU32,
+    /// How often something was destroyed that a launch may have looked up (`api::launch_plan`).
+    pub(crate) changes: AtomicU64,
     /// The application has set a limit of a context.
     limits_changed: AtomicBool,
     /// The application has set attributes of streams.
@@ -154,6 +156,7 @@ impl Client {
             page_locked: Bounds::default(),
             mirrors: Mutex::default(),
             next_id: AtomicU32::new(FIRST_MINTED + devices.len() as u32),
+            changes: AtomicU64::new(0),
             limits_changed: AtomicBool::new(false),
             priorities_changed: AtomicBool::new(false),
             devices,
@@ -192,6 +195,11 @@ impl Client {
     pub(crate) fn clamp_priority(&self, priority: i32) -> i32 {
         let (least, greatest) = self.hello.stream_priorities;
         priority.clamp(greatest.min(least), least.max(greatest))
+    }
+
+    /// A context, stream, module or library is gone: what was looked up before may be too.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Invents an id, of any kind. Ids are never used twice.

@@ -9,6 +9,8 @@ use rgpu_proto::status::Status;
 
 thread_local! {
     static LANE: Cell<u32> = const { Cell::new(0) };
+    /// The last of `CONTEXTS`.
+    static CURRENT: Cell<u32> = const { Cell::new(0) };
     static CONTEXTS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
     static PER_THREAD_DEFAULT: Cell<bool> = const { Cell::new(false) };
 }
@@ -16,27 +18,26 @@ thread_local! {
 /// The number of this thread, from 1.
 pub(crate) fn lane() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    LANE.try_with(|lane| {
-        if lane.get() == 0 {
-            lane.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        lane.get()
-    })
-    // A thread that is ending has lost its number; calls of its last destructors share one.
-    .unwrap_or(u32::MAX)
+    if LANE.get() == 0 {
+        LANE.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    LANE.get()
 }
 
 /// The context current to this thread, 0 for none.
 pub(crate) fn current_context() -> u32 {
-    CONTEXTS
-        .try_with(|stack| stack.borrow().last().copied().unwrap_or(0))
-        .unwrap_or(0)
+    CURRENT.get()
 }
 
 /// Changes this thread's stack of contexts.
 pub(crate) fn contexts<T>(change: impl FnOnce(&mut Vec<u32>) -> T) -> Result<T, Status> {
     CONTEXTS
-        .try_with(|stack| change(&mut stack.borrow_mut()))
+        .try_with(|stack| {
+            let mut stack = stack.borrow_mut();
+            let result = change(&mut stack);
+            CURRENT.set(stack.last().copied().unwrap_or(0));
+            result
+        })
         .map_err(|_| Status::ERROR_DEINITIALIZED)
 }
 

@@ -15,7 +15,8 @@
 //! | `launch` | checks of a launch, its parameters, occupancy |
 //!
 //! Settings, from the environment: `RGPU_SOFT_DEVICES` says how many devices there are, `RGPU_SOFT_MEMORY` caps the
-//! memory of each, `CUDA_VISIBLE_DEVICES` hides some, `RGPU_LOG` turns on logging to stderr.
+//! memory of each, `CUDA_VISIBLE_DEVICES` hides some, `RGPU_SOFT_HOST_ACCESS=0` keeps the host from its
+//! memory, `RGPU_LOG` turns on logging to stderr.
 
 mod api;
 mod context;

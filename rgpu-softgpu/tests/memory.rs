@@ -228,6 +228,66 @@ fn a_large_window_is_mapped_in_pieces() {
 }
 
 #[test]
+fn the_host_may_be_given_access_to_mapped_memory() {
+    const SIZE: usize = 4 << 20;
+    let _context = Context::new();
+    let properties = properties();
+    let (mut window, mut handle) = (0, 0);
+    ok!(cuMemAddressReserve(&mut window, SIZE, 0, 0, 0));
+    ok!(cuMemCreate(
+        &mut handle,
+        SIZE,
+        (&raw const properties).cast(),
+        0
+    ));
+    ok!(cuMemMap(window, SIZE, 0, handle, 0));
+    let access = |type_, flags| sys::CUmemAccessDesc {
+        location: sys::CUmemLocation { type_, id: 0 },
+        flags,
+    };
+    let both = [
+        access(
+            sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE,
+            sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+        ),
+        access(
+            sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_HOST,
+            sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+        ),
+    ];
+    ok!(cuMemSetAccess(
+        window,
+        SIZE,
+        both.as_ptr().cast(),
+        both.len()
+    ));
+    ok!(cuMemsetD32_v2(window, 7, SIZE / 4));
+    ok!(cuCtxSynchronize());
+    // SAFETY: the mapping is accessible to the host now, and nothing else uses it.
+    let seen = unsafe { std::slice::from_raw_parts_mut(window as usize as *mut u32, SIZE / 4) };
+    assert!(seen.iter().all(|&word| word == 7));
+    seen[SIZE / 8] = 9;
+    assert_eq!(words(window + SIZE as u64 / 2, 1), [9]);
+    ok!(cuMemUnmap(window, SIZE));
+    // A second mapping at the address is as inaccessible as the first was.
+    ok!(cuMemMap(window, SIZE, 0, handle, 0));
+    let mut page = [0_u8];
+    let at = |address: u64| libc::iovec {
+        iov_base: address as usize as *mut c_void,
+        iov_len: 1,
+    };
+    let (local, remote) = (at(page.as_mut_ptr() as u64), at(window));
+    // SAFETY: both vectors are live; the kernel checks the addresses.
+    let read = unsafe {
+        libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
+    };
+    assert_eq!(read, -1, "no access");
+    ok!(cuMemUnmap(window, SIZE));
+    ok!(cuMemRelease(handle));
+    ok!(cuMemAddressFree(window, SIZE));
+}
+
+#[test]
 fn pools_count_what_is_used() {
     let _context = Context::new();
     let mut pool = null_mut();

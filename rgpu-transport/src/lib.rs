@@ -175,6 +175,11 @@ impl Connection {
         self.receiver.receive(buffer)
     }
 
+    /// Waits until a byte can be received, or until `timeout`; `false` on timeout.
+    pub fn wait_ready(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.receiver.wait_ready(timeout)
+    }
+
     /// A handle to end this connection.
     pub fn closer(&self) -> Closer {
         Arc::clone(&self.closer)

@@ -1,6 +1,6 @@
 //! tcp and unix sockets.
 
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -121,7 +121,7 @@ fn tcp(stream: TcpStream, peer: String) -> io::Result<Connection> {
     let closer = SocketCloser { own, all };
     Ok(Connection::new(
         Box::new(stream),
-        Box::new(SocketReceiver(reader)),
+        Box::new(SocketReceiver::new(reader)),
         Arc::new(closer),
         peer,
     ))
@@ -134,7 +134,7 @@ fn unix(stream: UnixStream, peer: String) -> io::Result<Connection> {
     let closer = SocketCloser { own, all };
     Ok(Connection::new(
         Box::new(stream),
-        Box::new(SocketReceiver(reader)),
+        Box::new(SocketReceiver::new(reader)),
         Arc::new(closer),
         peer,
     ))
@@ -206,24 +206,85 @@ impl SendBytes for UnixStream {
     }
 }
 
-struct SocketReceiver<S>(S);
+/// Bytes read ahead: a call and what follows it come with one read.
+const AHEAD: usize = 64 << 10;
+/// Bytes read behind a piece that is itself larger than [`AHEAD`]: the header of the next, so that little of its body
+/// is copied twice.
+const BEHIND: usize = 256;
+
+/// Reads ahead, and straight to where large pieces belong.
+struct SocketReceiver<S> {
+    socket: S,
+    ahead: Box<[u8]>,
+    /// What of `ahead` is read and not yet taken.
+    start: usize,
+    end: usize,
+}
+
+impl<S> SocketReceiver<S> {
+    fn new(socket: S) -> Self {
+        Self {
+            socket,
+            ahead: vec![0; AHEAD].into(),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Moves what is there to the front of `buffer`; how much.
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let count = buffer.len().min(self.end - self.start);
+        let taken = self.start + count;
+        buffer[..count].copy_from_slice(&self.ahead[self.start..taken]);
+        self.start = taken;
+        count
+    }
+}
+
+impl<S: Read + AsFd + Send> SocketReceiver<S> {
+    /// Waits for bytes, with nothing left from before: how many came for `buffer`. Others stay here.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len();
+        let more = if wanted < AHEAD { AHEAD } else { BEHIND };
+        let mut slices = [
+            IoSliceMut::new(buffer),
+            IoSliceMut::new(&mut self.ahead[..more]),
+        ];
+        let count = loop {
+            match self.socket.read_vectored(&mut slices) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => break done?,
+            }
+        };
+        (self.start, self.end) = (0, count.saturating_sub(wanted));
+        Ok(count.min(wanted))
+    }
+}
 
 impl<S: Read + AsFd + Send> ReceiveBytes for SocketReceiver<S> {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact(buffer)
+        let mut filled = self.take(buffer);
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        Ok(())
     }
 
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.0.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return done,
-            }
+        match self.take(buffer) {
+            0 if !buffer.is_empty() => self.read(buffer),
+            count => Ok(count),
         }
     }
 
     fn wait_ready(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        poll_readable(self.0.as_fd().as_raw_fd(), timeout)
+        if self.start < self.end {
+            return Ok(true);
+        }
+        poll_readable(self.socket.as_fd().as_raw_fd(), timeout)
     }
 }
 

@@ -15,10 +15,22 @@ pub(crate) fn start(
     listen: &str,
     driver: &str,
 ) -> Result<(String, Server)> {
+    start_with(dist, name, listen, driver, &[])
+}
+
+/// The same, with variables of its environment.
+pub(crate) fn start_with(
+    dist: &Dist,
+    name: &str,
+    listen: &str,
+    driver: &str,
+    variables: &[(&str, &str)],
+) -> Result<(String, Server)> {
     let log = paths::work().join(format!("server-{name}.log"));
     let mut serve = dist.command();
     serve.args(["serve", "--listen", listen, "--driver", driver, "--modules"]);
     serve.arg(paths::work().join("modules"));
+    serve.envs(variables.iter().copied());
     let mut server = Server::start("rgpu serve", &mut serve, &log)?;
     let scheme = listen.split(':').next().unwrap_or_default().to_owned();
     let mut url = None;

@@ -18,6 +18,7 @@ pub(crate) unsafe fn cuCtxDestroy_v2(ctx: *mut c_void) -> Result {
     }
     let id = named_context(client, ctx)?;
     client.contexts.hold().remove(id)?;
+    client.changed();
     rgpu_driver_abi::storage::contexts().context_destroyed(ctx);
     forget(client, id);
     client.session.post(
@@ -93,6 +94,7 @@ fn forget(client: &'static Client, id: u32) {
         client.session.give_up(watch);
     }
     client.modules.hold().forget_context(id);
+    client.changed();
     let mut memory = client.memory.hold();
     memory.forget_context_globals(id);
     for address in memory.allocator.of_context(id) {

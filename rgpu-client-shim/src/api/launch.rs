@@ -1,12 +1,11 @@
 //! Kernel launches and functions.
 
-use std::sync::Arc;
-
 use rgpu_proto::handle::{Function, Kernel as KernelKind, Module};
 use rgpu_proto::msg::launch::{Launch, LaunchEx};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::Encode;
 
+use super::launch_plan::{Target, target, with_plan};
 use super::mapped::launch_with_host_memory;
 use super::*;
 use crate::client::get as client;
@@ -30,10 +29,6 @@ struct Layout {
     /// Another than the stream's.
     priority: Option<i32>,
 }
-
-/// `cudaErrorInvalidConfiguration`. NVIDIA's runtime gives the driver's codes on unchanged and documents this one
-/// for the kernels that it launches; for launches by others the driver documents `CUDA_ERROR_INVALID_VALUE`.
-const INVALID_CONFIGURATION: Status = Status(9);
 
 /// Refuses a launch that no device of this kind could carry out; a bad shape with `bad_shape`.
 fn check(layout: &Layout, kernel: &Kernel, limits: &LaunchLimits, bad_shape: Status) -> Result {
@@ -172,52 +167,6 @@ unsafe fn copy_extra(extra: *mut c_void, packed: &mut [u8]) -> Result {
     Ok(())
 }
 
-/// What a launch runs.
-struct Target {
-    /// The id that names it; the other one is 0.
-    function: u32,
-    kernel: u32,
-    known: Arc<Kernel>,
-    /// What a launch of a bad shape returns.
-    bad_shape: Status,
-}
-
-/// What a launch of `f` runs.
-fn target(client: &'static Client, f: *mut c_void) -> Result<Target> {
-    match callable(client, f)? {
-        Callable::Function(id) => {
-            let modules = client.modules.hold();
-            let function = modules
-                .functions
-                .get(&id)
-                .ok_or(Status::ERROR_INVALID_HANDLE)?;
-            Ok(Target {
-                function: id,
-                kernel: 0,
-                known: Arc::clone(&function.kernel),
-                bad_shape: INVALID,
-            })
-        }
-        Callable::Kernel(id) => {
-            let modules = client.modules.hold();
-            let kernel = modules
-                .kernels
-                .get(&id)
-                .ok_or(Status::ERROR_INVALID_HANDLE)?;
-            Ok(Target {
-                function: 0,
-                kernel: id,
-                known: Arc::clone(&kernel.kernel),
-                bad_shape: if kernel.of_runtime {
-                    INVALID_CONFIGURATION
-                } else {
-                    INVALID
-                },
-            })
-        }
-    }
-}
-
 /// # Safety
 /// The pointers are what the application passed to a launch of `f`.
 unsafe fn launch(
@@ -228,48 +177,45 @@ unsafe fn launch(
     extra: *mut c_void,
 ) -> Result {
     let client = client()?;
-    let context = client.working_context()?;
-    let Target {
-        function,
-        kernel,
-        known,
-        bad_shape,
-    } = target(client, f)?;
-    let stream = stream(client, h_stream)?;
-    let device = client.contexts.hold().get(context)?.device;
-    let limits = &client.device(device as i32)?.limits;
-    check(&layout, &known, limits, bad_shape)?;
-    if layout.cooperative {
-        check_resident(client, f, &layout, limits)?;
-    }
-    let mut body = Vec::with_capacity(HEAD_ROOM + known.params_size);
-    let launch = Launch {
-        function: Id::<Function>::new(function),
-        kernel: Id::<KernelKind>::new(kernel),
-        grid: layout.grid,
-        block: layout.block,
-        shared: layout.shared,
-        stream: Id::new(stream),
-        cooperative: layout.cooperative,
-    };
-    let op = match layout.priority {
-        None => {
-            launch.encode(&mut body);
-            LAUNCH
+    with_plan(client, f, h_stream, |plan, body| {
+        let Target {
+            function,
+            kernel,
+            ref known,
+            bad_shape,
+        } = plan.target;
+        check(&layout, known, plan.limits, bad_shape)?;
+        if layout.cooperative {
+            check_resident(client, f, &layout, plan.limits)?;
         }
-        Some(priority) => {
-            let priority = client.clamp_priority(priority);
-            LaunchEx { launch, priority }.encode(&mut body);
-            LAUNCH_EX
-        }
-    };
-    let from = body.len();
-    // SAFETY: the caller's promise.
-    unsafe { pack(&known, params, extra, &mut body)? };
-    launch_with_host_memory(client, stream, body, from, |body| {
-        client
-            .session
-            .post_bytes(op, Origin::within(context), &[body])
+        let launch = Launch {
+            function: Id::<Function>::new(function),
+            kernel: Id::<KernelKind>::new(kernel),
+            grid: layout.grid,
+            block: layout.block,
+            shared: layout.shared,
+            stream: Id::new(plan.stream),
+            cooperative: layout.cooperative,
+        };
+        body.reserve(HEAD_ROOM + known.params_size);
+        let op = match layout.priority {
+            None => {
+                launch.encode(body);
+                LAUNCH
+            }
+            Some(priority) => {
+                let priority = client.clamp_priority(priority);
+                LaunchEx { launch, priority }.encode(body);
+                LAUNCH_EX
+            }
+        };
+        let from = body.len();
+        // SAFETY: the caller's promise.
+        unsafe { pack(known, params, extra, body)? };
+        launch_with_host_memory(client, plan.stream, body, from, |body| {
+            let origin = Origin::within(plan.context);
+            client.session.post_bytes(op, origin, &[body])
+        })
     })
 }
 
@@ -517,7 +463,10 @@ mod tests {
     use rgpu_proto::hello::Device;
     use rgpu_proto::msg::module::KernelInfo;
 
+    use std::sync::Arc;
+
     use super::*;
+    use crate::api::launch_plan::INVALID_CONFIGURATION;
     use crate::shadow::devices::DeviceShadow;
     use crate::shadow::modules::Image;
 

@@ -82,6 +82,7 @@ pub(crate) unsafe fn cuLibraryUnload(library: *mut c_void) -> Result {
     if !client.modules.hold().unload_library(id) {
         return Err(Status::ERROR_INVALID_HANDLE);
     }
+    client.changed();
     client.memory.hold().forget_globals(id);
     let op = const { Opcode::of("cuLibraryUnload") };
     client.session.post(op, &LibraryUnload { id: Id::new(id) })

@@ -26,6 +26,9 @@ struct Word {
 
 /// The aligned words of `packed` that point into page-locked memory.
 fn words_of(client: &'static Client, packed: &[u8]) -> Vec<Word> {
+    if client.page_locked.is_empty() {
+        return Vec::new();
+    }
     let (words, _) = packed.as_chunks();
     let values = words.iter().map(|word| u64::from_ne_bytes(*word) as usize);
     let mut found: Vec<_> = values
@@ -55,13 +58,13 @@ fn words_of(client: &'static Client, packed: &[u8]) -> Vec<Word> {
 pub(super) fn launch_with_host_memory(
     client: &'static Client,
     stream: u32,
-    mut body: Vec<u8>,
+    body: &mut [u8],
     from: usize,
     post: impl FnOnce(&[u8]) -> Result,
 ) -> Result {
     let words = words_of(client, &body[from..]);
     if words.is_empty() {
-        return post(&body);
+        return post(body);
     }
     // Held to the end, so that launches with the same copy follow each other.
     let mut mirrors = client.mirrors.hold();
@@ -75,7 +78,7 @@ pub(super) fn launch_with_host_memory(
         body[from + word.at..][..8].copy_from_slice(&address.to_ne_bytes());
         used.insert(word.start, (word.size, mirror));
     }
-    post(&body)?;
+    post(body)?;
     used.into_iter()
         .try_for_each(|(start, (size, mirror))| fetch(client, stream, start, size, mirror))
 }

@@ -14,6 +14,7 @@ mod fills;
 mod host_memory;
 mod init;
 mod launch;
+mod launch_plan;
 mod library;
 mod link;
 mod mapped;

@@ -246,6 +246,7 @@ pub(crate) unsafe fn cuModuleUnload(hmod: *mut c_void) -> Result {
     if !client.modules.hold().unload_module(id) {
         return Err(Status::ERROR_INVALID_HANDLE);
     }
+    client.changed();
     client.memory.hold().forget_globals(id);
     let op = const { Opcode::of("cuModuleUnload") };
     client.session.post(op, &ModuleUnload { id: Id::new(id) })

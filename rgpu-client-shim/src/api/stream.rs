@@ -65,6 +65,7 @@ pub(crate) unsafe fn cuStreamDestroy_v2(h_stream: *mut c_void) -> Result {
     if client.streams.hold().streams.remove(&id).is_none() {
         return Err(Status::ERROR_INVALID_HANDLE);
     }
+    client.changed();
     {
         // What was freed in the stream will have no stream to order its reuse.
         let mut memory = client.memory.hold();

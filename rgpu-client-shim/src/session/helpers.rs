@@ -29,7 +29,13 @@ struct Bell {
 
 impl Bell {
     /// Asks for the thread, and starts it with `body` the first time.
+    ///
+    /// What the thread is to look at was put under a lock that it takes after [`Self::heard`]: where this finds the
+    /// bell rung, the thread will find that too.
     fn ring(&self, name: &str, body: impl FnOnce() + Send + 'static) {
+        if self.rung.load(Ordering::Relaxed) {
+            return;
+        }
         if self.rung.swap(true, Ordering::SeqCst) {
             return;
         }

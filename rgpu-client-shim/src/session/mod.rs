@@ -140,8 +140,8 @@ impl Session {
     ) -> Result<(), Status> {
         self.usable()?;
         let mut outbox = self.outbox.hold();
-        outbox.put(self.frame(op, Flags::default(), origin), body);
-        let pressing = outbox.is_pressing();
+        let seq = outbox.put(self.frame(op, Flags::default(), origin), body);
+        let pressing = outbox.is_pressing(seq);
         let sent = if pressing { outbox.flush() } else { Ok(()) };
         drop(outbox);
         self.lost_unless(sent)?;

@@ -36,6 +36,8 @@ pub(super) struct Outbox {
     sender: Sender,
     numbers: Numbers,
     buffer: Vec<u8>,
+    /// The number of the last frame that was sent.
+    flushed: u64,
     sent: Instant,
     failed: bool,
 }
@@ -45,7 +47,8 @@ impl Outbox {
         Self {
             sender,
             numbers: Numbers::default(),
-            buffer: Vec::with_capacity(FULL),
+            buffer: Vec::with_capacity(2 * FULL),
+            flushed: 0,
             sent: Instant::now(),
             failed: false,
         }
@@ -62,9 +65,10 @@ impl Outbox {
         seq
     }
 
-    /// Whether what is buffered should not wait for more.
-    pub(super) fn is_pressing(&self) -> bool {
-        self.buffer.len() >= FULL || self.sent.elapsed() >= QUIET
+    /// Whether what is buffered should not wait for more, after a frame of number `seq` was put there. The clock is
+    /// looked at for the first frame after a send only.
+    pub(super) fn is_pressing(&self, seq: u64) -> bool {
+        self.buffer.len() >= FULL || (seq == self.flushed + 1 && self.sent.elapsed() >= QUIET)
     }
 
     /// Sends what is buffered.
@@ -97,7 +101,6 @@ impl Outbox {
 
     fn header(&mut self, frame: Outgoing, len: usize) -> (u64, [u8; HEADER_LEN]) {
         let seq = self.numbers.next();
-        STATS.frames_sent.add(1);
         let header = Header {
             // Bodies are bounded by MAX_BODY and MAX_CHUNK, far below 4 GiB.
             len: len as u32,
@@ -117,7 +120,10 @@ impl Outbox {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        let last = self.numbers.last();
         STATS.bytes_sent.add(bytes as u64);
+        STATS.frames_sent.add(last - self.flushed);
+        self.flushed = last;
         let result = self.sender.send(slices);
         self.failed = result.is_err();
         self.sent = Instant::now();

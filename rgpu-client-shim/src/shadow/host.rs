@@ -46,6 +46,11 @@ impl Bounds {
             .fetch_max(at.saturating_add(size), Ordering::Release);
     }
 
+    /// Whether no memory has ever been page-locked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.high.load(Ordering::Acquire) == 0
+    }
+
     /// Whether `address` could be page-locked.
     pub(crate) fn may_hold(&self, address: usize) -> bool {
         address >= self.low.load(Ordering::Acquire) && address < self.high.load(Ordering::Acquire)

@@ -1,16 +1,17 @@
 //! Which driver handle stands behind which of the client's ids.
 
-use std::collections::HashMap;
 use std::ffi::c_void;
 
 use rgpu_proto::handle::{HandleKind, Id, Named};
 use rgpu_proto::limits::MAX_HANDLES;
 use rgpu_proto::status::Status;
+use rustc_hash::FxHashMap;
 
 /// The client's handles. An id that is not here is `CUDA_ERROR_INVALID_HANDLE`.
 #[derive(Debug, Default)]
 pub(super) struct Handles {
-    map: HashMap<(HandleKind, u32), Raw>,
+    // A client that makes its own ids collide slows its own worker down.
+    map: FxHashMap<(HandleKind, u32), Raw>,
 }
 
 /// A driver's handle.

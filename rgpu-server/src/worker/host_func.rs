@@ -11,6 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use rgpu_proto::msg::stream::HostFuncDue;
 use rgpu_proto::opcode::Opcode;
 
+use rgpu_proto::status::Status;
+
+use super::driver::Driver;
 use super::output::Output;
 use super::waits::{Deliveries, Tasks};
 use super::writer::Writer;
@@ -32,9 +35,64 @@ impl std::fmt::Debug for HostFuncs {
 
 /// Opens once.
 #[derive(Debug, Default)]
-struct Gate {
+pub(super) struct Gate {
     open: Mutex<bool>,
     opened: Condvar,
+}
+
+/// A stream that stands still until this is dropped.
+#[derive(Debug)]
+pub(super) struct Hold(Arc<Gate>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+impl Gate {
+    /// Makes `stream` stand still when it gets here.
+    pub(super) fn hold(driver: &Driver, stream: *mut c_void) -> Result<Hold, Status> {
+        let gate = Arc::<Self>::default();
+        let callee = Arc::into_raw(Arc::clone(&gate));
+        let function: unsafe extern "C" fn(*mut c_void) = wait_at_gate;
+        // SAFETY: the function has the C type of a `CUhostFn`.
+        let function = unsafe {
+            std::mem::transmute::<unsafe extern "C" fn(*mut c_void), unsafe extern "C" fn()>(
+                function,
+            )
+        };
+        // SAFETY: the stream comes from the worker's map. The function takes over one reference to the gate; where the
+        // driver never calls it, because the context has failed, that is lost with the process.
+        unsafe { driver.cuLaunchHostFunc(stream, Some(function), callee.cast_mut().cast()) }
+            // SAFETY: the driver has refused, so the reference is still ours.
+            .inspect_err(|_| drop(unsafe { Arc::from_raw(callee) }))?;
+        Ok(Hold(gate))
+    }
+
+    fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*open {
+            open = self
+                .opened
+                .wait(open)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// The host function of [`Gate::hold`].
+///
+/// # Safety
+/// `gate` is a reference to a gate that this takes over.
+unsafe extern "C" fn wait_at_gate(gate: *mut c_void) {
+    // SAFETY: as the function's contract says.
+    unsafe { Arc::from_raw(gate.cast_const().cast::<Gate>()) }.wait();
 }
 
 /// What the driver is given for one host function.
@@ -109,8 +167,7 @@ impl HostFuncs {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&token);
         if let Some(gate) = gate {
-            *gate.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            gate.opened.notify_all();
+            gate.open();
         }
     }
 }
@@ -136,13 +193,7 @@ impl Call {
         if funcs.tasks.run(tell).is_err() {
             funcs.done(token);
         }
-        let mut open = gate.open.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*open {
-            open = gate
-                .opened
-                .wait(open)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        gate.wait();
     }
 }
 

@@ -74,8 +74,14 @@ pub(super) struct Session {
     pub(super) physical: HashMap<u32, u64>,
     /// Links under way, by id.
     pub(super) links: HashMap<u32, Link>,
+    /// Where a launch's parameters are put.
+    pub(super) params: Vec<u128>,
     derived: Arc<HashMap<u16, derived::Handler<Self>>>,
     pub(super) transfers: Transfers,
+    /// Bulk bytes that the client may send again and has not been told of.
+    pub(super) credit_owed: u64,
+    /// Data being sent from where it lies on the device.
+    pub(super) in_place: Underway,
     /// Header of the frame being handled.
     pub(super) frame: Header,
     /// The stream that stands for `CU_STREAM_PER_THREAD` in that frame.
@@ -227,6 +233,9 @@ impl Session {
             physical: HashMap::new(),
             links: HashMap::new(),
             transfers: Transfers::default(),
+            credit_owed: 0,
+            in_place: Underway::default(),
+            params: Vec::new(),
             derived: Arc::new(derived::handlers()),
             frame,
             per_thread: None,
@@ -263,8 +272,8 @@ impl Session {
             Arrived::Call(header, body) => {
                 self.frame = header;
                 match self.enter() {
-                    Ok(()) => self.handle(&body),
-                    Err(Failed::Status(status)) => self.refuse(status, &body),
+                    Ok(()) => self.handle(body),
+                    Err(Failed::Status(status)) => self.refuse(status, body),
                     Err(end) => Err(end),
                 }
             }
@@ -387,6 +396,14 @@ impl Session {
     /// An event at the end of `stream`.
     pub(super) fn event(&self, stream: *mut c_void) -> Result<Event, Status> {
         Event::record(&self.driver, stream)
+    }
+
+    /// Whether the device has nothing to do for the current context.
+    pub(super) fn is_idle(&mut self) -> Result<bool, Status> {
+        let streams = self.contexts.current()?.all_streams();
+        // SAFETY: streams come from the map.
+        let done = |stream: &Raw| unsafe { self.driver.cuStreamQuery(stream.0) }.is_ok();
+        Ok(streams.iter().all(done))
     }
 
     /// Answers this frame when all of `events` have happened, or at once where there are none because of an error.

@@ -4,6 +4,7 @@
 //! handed out again. The number of chunks is bounded: by the client's credit on the way in, by waiting on
 //! the way out.
 
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -78,7 +79,8 @@ pub(super) struct Pool {
 struct PoolState {
     free: Vec<Chunk>,
     made: usize,
-    in_flight: Vec<(Event, Chunk)>,
+    /// In the order in which they were issued.
+    in_flight: VecDeque<(Event, Chunk)>,
 }
 
 impl Pool {
@@ -105,8 +107,12 @@ impl Pool {
                 state.made += 1;
                 return Ok(chunk);
             }
-            if !state.in_flight.is_empty() {
-                let (event, chunk) = state.in_flight.remove(0);
+            // All are made: those behind one that takes long may be done.
+            state.collect_all();
+            if let Some(chunk) = state.free.pop() {
+                return Ok(chunk);
+            }
+            if let Some((event, chunk)) = state.in_flight.pop_front() {
                 // A failed context has stopped using the chunk too.
                 let _ = event.synchronize();
                 return Ok(chunk);
@@ -134,19 +140,30 @@ impl Pool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .in_flight
-            .push((event, chunk));
+            .push_back((event, chunk));
         self.returned.notify_one();
     }
 }
 
 impl PoolState {
-    /// Moves chunks whose event has happened back to the free ones.
-    fn collect(&mut self) {
-        let (done, waiting): (Vec<_>, Vec<_>) = self
+    /// Moves all chunks whose event has happened back to the free ones.
+    fn collect_all(&mut self) {
+        let (waiting, done): (VecDeque<_>, VecDeque<_>) = self
             .in_flight
             .drain(..)
-            .partition(|(event, _)| event.query() != Err(Status::ERROR_NOT_READY));
+            .partition(|(event, _)| event.is_pending());
         self.in_flight = waiting;
         self.free.extend(done.into_iter().map(|(_, chunk)| chunk));
+    }
+
+    /// Moves the first chunks back to the free ones, up to one that the device still uses: those behind it are mostly
+    /// in use too, and each question is a call of the driver.
+    fn collect(&mut self) {
+        while let Some((event, _)) = self.in_flight.front()
+            && !event.is_pending()
+        {
+            let done = self.in_flight.pop_front();
+            self.free.extend(done.map(|(_, chunk)| chunk));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rgpu_proto::frame::{Flags, Header};
 use rgpu_proto::handle::{Id, Stream};
-use rgpu_proto::limits::{MAX_CHUNK, MAX_MODULE};
+use rgpu_proto::limits::{BULK_CREDIT, MAX_CHUNK, MAX_MODULE};
 use rgpu_proto::msg::Credit;
 use rgpu_proto::msg::link::LinkAdd;
 use rgpu_proto::msg::memory::CopyIn;
@@ -31,6 +31,9 @@ pub(super) struct Transfer {
     sink: Sink,
 }
 
+/// Credit is given back in pieces of this size: a client that has less left than the whole asks for nothing yet.
+const CREDIT_PIECE: u64 = BULK_CREDIT / 16;
+
 /// Where the data goes.
 #[derive(Debug)]
 pub(super) enum Sink {
@@ -40,6 +43,8 @@ pub(super) enum Sink {
         dst: u64,
         /// In which stream.
         stream: Id<Stream>,
+        /// The device had nothing to do when the call came: where the host sees the place, data is put there at once.
+        idle: bool,
     },
     /// To a pitched destination, which takes the bytes as a whole.
     Box {
@@ -155,7 +160,7 @@ impl Session {
             entered => entered?,
         }
         transfer.left -= len;
-        self.writer.notify(Opcode::CREDIT, &Credit { bytes: len })?;
+        self.give_credit(len)?;
         if transfer.left > 0 {
             self.transfers.insert(header.re, transfer);
             return Ok(Answer::Elsewhere);
@@ -166,15 +171,11 @@ impl Session {
     /// Takes one piece off the wire and passes it on.
     fn piece(&mut self, transfer: &mut Transfer, len: usize, wire: &mut WireIn) -> Result<(), End> {
         let failed = match &mut transfer.sink {
-            Sink::Linear { dst, stream } => match self.chunks_in.take(&self.driver) {
-                Ok(mut chunk) => {
-                    wire.body(&mut chunk.bytes_mut()[..len])?;
-                    let at = *dst;
-                    *dst = at.wrapping_add(len as u64);
-                    self.copy_in_piece(at, *stream, chunk, len)
-                }
-                Err(status) => drop_piece(len, wire).map(|()| Err(status))?,
-            },
+            Sink::Linear { dst, stream, idle } => {
+                let at = *dst;
+                *dst = at.wrapping_add(len as u64);
+                self.linear_piece(at, *stream, *idle, len, wire)?
+            }
             Sink::Box { staging, .. } => {
                 let bytes = staging.bytes_mut();
                 let at = bytes.len() - transfer.left as usize;
@@ -193,6 +194,39 @@ impl Session {
             transfer.sink = Sink::Nothing(status);
         }
         Ok(())
+    }
+
+    fn linear_piece(
+        &mut self,
+        at: u64,
+        stream: Id<Stream>,
+        idle: bool,
+        len: usize,
+        wire: &mut WireIn,
+    ) -> Result<Result<(), Status>, End> {
+        if let Some(place) = self.window.host_sees(at, len as u64).filter(|_| idle) {
+            // SAFETY: memory that the client owns, which the driver lets the host touch. What is issued for it meanwhile
+            // races with the copy in the client's program too.
+            wire.body(unsafe { std::slice::from_raw_parts_mut(place, len) })?;
+            return Ok(Ok(()));
+        }
+        match self.chunks_in.take(&self.driver) {
+            Ok(mut chunk) => {
+                wire.body(&mut chunk.bytes_mut()[..len])?;
+                Ok(self.copy_in_piece(at, stream, chunk, len))
+            }
+            Err(status) => drop_piece(len, wire).map(|()| Err(status)),
+        }
+    }
+
+    /// Lets the client send `bytes` more, once that is worth a frame.
+    fn give_credit(&mut self, bytes: u64) -> std::io::Result<()> {
+        self.credit_owed += bytes;
+        if self.credit_owed < CREDIT_PIECE {
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.credit_owed);
+        self.writer.notify(Opcode::CREDIT, &Credit { bytes })
     }
 
     /// The last piece has arrived.

@@ -27,6 +27,8 @@ pub(super) struct Window {
     used: u64,
     /// Backed ranges: address to size.
     backed: BTreeMap<u64, u64>,
+    /// The host may touch what is behind them, at the same addresses.
+    open: bool,
 }
 
 impl Window {
@@ -54,6 +56,7 @@ impl Window {
             lease,
             used: 0,
             backed: BTreeMap::new(),
+            open: true,
         };
         window
             .move_elsewhere()
@@ -146,6 +149,7 @@ impl Window {
         match result {
             Ok(()) => {
                 self.backed.insert(address, size);
+                self.open = self.open && self.open_to_host(address, size);
             }
             Err(_) => self.refund(size),
         }
@@ -183,18 +187,45 @@ impl Window {
         Ok(memory)
     }
 
-    /// Sets who may touch a mapped range: the session's device.
+    /// Sets how the session's device may touch a mapped range.
     pub(super) fn allow(&self, address: u64, size: u64, flags: u32) -> Result<(), Status> {
+        let device = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE as u32;
+        self.allow_at([device, self.device as u32], address, size, flags)
+    }
+
+    /// Lets the host touch a range as well. Memory behind a bus cannot be touched so: the driver refuses.
+    fn open_to_host(&self, address: u64, size: u64) -> bool {
+        let host = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_HOST as u32;
+        let flags = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE as u32;
+        self.allow_at([host, 0], address, size, flags).is_ok()
+    }
+
+    /// Device memory [address, +size) as the host sees it, where it may touch all of it.
+    pub(super) fn host_sees(&self, address: u64, size: u64) -> Option<*mut u8> {
+        let end = address
+            .checked_add(size)
+            .filter(|_| self.open && size > 0)?;
+        let mut covered = address;
+        while covered < end {
+            let (base, size) = self.backed.range(..=covered).next_back()?;
+            covered = Some(base + size).filter(|end| *end > covered)?;
+        }
+        Some(std::ptr::with_exposed_provenance_mut(address as usize))
+    }
+
+    fn allow_at(
+        &self,
+        location: [u32; 2],
+        address: u64,
+        size: u64,
+        flags: u32,
+    ) -> Result<(), Status> {
         #[repr(C)]
         struct AccessDesc {
             location: [u32; 2],
             flags: u32,
         }
-        let device = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE as u32;
-        let desc = AccessDesc {
-            location: [device, self.device as u32],
-            flags,
-        };
+        let desc = AccessDesc { location, flags };
         const { assert!(size_of::<AccessDesc>() == size_of::<sys::CUmemAccessDesc>()) };
         // SAFETY: `desc` has the layout of CUmemAccessDesc, asserted above, and is live.
         unsafe {

@@ -53,9 +53,9 @@ impl End {
 
 /// A frame from the client.
 #[derive(Debug)]
-pub(super) enum Arrived {
+pub(super) enum Arrived<'a> {
     /// A call and its body.
-    Call(Header, Vec<u8>),
+    Call(Header, &'a [u8]),
     /// A piece of bulk data, whose body is still on the wire.
     Data(Header),
 }
@@ -64,7 +64,12 @@ pub(super) enum Arrived {
 pub(super) struct WireIn {
     receiver: Receiver,
     incoming: Incoming,
+    /// Where bodies are put.
+    body: Vec<u8>,
 }
+
+/// Room for bodies that is kept.
+const KEPT: usize = 64 << 10;
 
 impl std::fmt::Debug for WireIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -77,12 +82,13 @@ impl WireIn {
         Self {
             receiver,
             incoming: Incoming::default(),
+            body: vec![0; KEPT],
         }
     }
 
     /// The next frame: a call with its body, or the header of a piece of bulk data. `sent` counts the frames
     /// sent to the client, and is asked once the frame is here.
-    pub(super) fn next(&mut self, sent: impl FnOnce() -> u64) -> Result<Arrived, End> {
+    pub(super) fn next(&mut self, sent: impl FnOnce() -> u64) -> Result<Arrived<'_>, End> {
         let mut bytes = [0; HEADER_LEN];
         match self.receiver.receive(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(End::Left),
@@ -93,9 +99,19 @@ impl WireIn {
         if header.op == Opcode::DATA {
             return Ok(Arrived::Data(header));
         }
-        let mut body = vec![0; header.len as usize];
-        self.receiver.receive(&mut body)?;
-        Ok(Arrived::Call(header, body))
+        Ok(Arrived::Call(header, self.body_of(&header)?))
+    }
+
+    fn body_of(&mut self, header: &Header) -> Result<&[u8], End> {
+        let len = header.len as usize;
+        if self.body.len() > KEPT.max(len) {
+            self.body = Vec::new();
+        }
+        if self.body.len() < len.max(KEPT) {
+            self.body.resize(len.max(KEPT), 0);
+        }
+        self.receiver.receive(&mut self.body[..len])?;
+        Ok(&self.body[..len])
     }
 
     /// Receives the body of a piece of bulk data.

@@ -1,6 +1,7 @@
 //! Frames to the client, from any thread of the worker.
 
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rgpu_proto::frame::{Flags, Header};
@@ -15,6 +16,8 @@ use rgpu_transport::Sender;
 /// Sends frames, one at a time, and carries errors of posted calls to the next reply.
 pub(super) struct Writer {
     state: Mutex<State>,
+    /// Frames sent so far, or about to be.
+    sent: AtomicU64,
 }
 
 struct State {
@@ -38,6 +41,7 @@ impl Writer {
         };
         Self {
             state: Mutex::new(state),
+            sent: AtomicU64::new(0),
         }
     }
 
@@ -47,7 +51,7 @@ impl Writer {
 
     /// Frames sent so far.
     pub(super) fn sent(&self) -> u64 {
-        self.lock().outgoing.last()
+        self.sent.load(Ordering::Acquire)
     }
 
     /// Remembers the first error of a posted call for the next reply.
@@ -85,7 +89,8 @@ impl Writer {
             deferred_op: deferred_op.0,
         }
         .encode(&mut head);
-        state.send(op, flags, re, &[IoSlice::new(&head), IoSlice::new(body)])
+        let body = [IoSlice::new(&head), IoSlice::new(body)];
+        state.send(&self.sent, op, flags, re, &body)
     }
 
     /// One DATA frame of call `re`.
@@ -93,19 +98,26 @@ impl Writer {
         debug_assert!(chunk.len() <= MAX_CHUNK);
         let flags = if last { Flags::LAST } else { Flags::default() };
         self.lock()
-            .send(Opcode::DATA, flags, re, &[IoSlice::new(chunk)])
+            .send(&self.sent, Opcode::DATA, flags, re, &[IoSlice::new(chunk)])
     }
 
     /// A frame that answers nothing.
     pub(super) fn notify(&self, op: Opcode, body: &impl Encode) -> io::Result<()> {
         let body = rgpu_proto::wire::to_bytes(body);
         self.lock()
-            .send(op, Flags::default(), 0, &[IoSlice::new(&body)])
+            .send(&self.sent, op, Flags::default(), 0, &[IoSlice::new(&body)])
     }
 }
 
 impl State {
-    fn send(&mut self, op: Opcode, flags: Flags, re: u64, body: &[IoSlice<'_>]) -> io::Result<()> {
+    fn send(
+        &mut self,
+        sent: &AtomicU64,
+        op: Opcode,
+        flags: Flags,
+        re: u64,
+        body: &[IoSlice<'_>],
+    ) -> io::Result<()> {
         let len: usize = body.iter().map(|slice| slice.len()).sum();
         let len = u32::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         let header = Header {
@@ -117,6 +129,8 @@ impl State {
             ctx: 0,
             lane: 0,
         };
+        // Before the client can know of it.
+        sent.store(header.seq, Ordering::Release);
         let header = header.to_bytes();
         let mut slices = vec![IoSlice::new(&header)];
         slices.extend(body.iter().map(|slice| IoSlice::new(slice)));

@@ -12,6 +12,7 @@ use crate::status::{Result, Status, of_memory, require};
 
 const ALLOCATION_PINNED: u32 = 1;
 const LOCATION_DEVICE: u32 = 1;
+const LOCATION_HOST: u32 = 2;
 
 /// The device of a location; there is memory nowhere else.
 ///
@@ -117,21 +118,38 @@ pub(crate) unsafe fn cuMemSetAccess(
     desc: *const c_void,
     count: usize,
 ) -> Result {
-    driver::get()?;
+    let driver = driver::get()?;
     require(!desc.is_null() && count > 0)?;
     let desc = desc.cast::<CUmemAccessDesc>();
     for index in 0..count {
         // SAFETY: the contract of this function: `count` descriptions.
-        let (gpu, flags) = unsafe {
+        let (location, kind, flags) = unsafe {
             let one = desc.add(index);
-            let gpu = located(&raw const (*one).location)?;
-            (gpu, read((&raw const (*one).flags).cast::<u32>())?)
+            let location = &raw const (*one).location;
+            let kind = read((&raw const (*location).type_).cast::<u32>())?;
+            (
+                location,
+                kind,
+                read((&raw const (*one).flags).cast::<u32>())?,
+            )
         };
         let access = access_of(flags.into())?;
-        let set = gpu.memory.set_access(ptr, size as u64, access);
+        let set = if kind == LOCATION_HOST && host_access() {
+            driver.memory.set_host_access(ptr, size as u64, access)
+        } else {
+            // SAFETY: as above.
+            let gpu = unsafe { located(location) }?;
+            gpu.memory.set_access(ptr, size as u64, access)
+        };
         set.map_err(of_memory)?;
     }
     Ok(())
+}
+
+/// Whether the host can be given access to device memory. `RGPU_SOFT_HOST_ACCESS=0` makes the device like one whose
+/// memory is behind a bus.
+fn host_access() -> bool {
+    std::env::var_os("RGPU_SOFT_HOST_ACCESS").is_none_or(|value| value != "0")
 }
 
 pub(crate) unsafe fn cuMemGetAccess(flags: *mut u64, location: *const c_void, ptr: u64) -> Result {

@@ -219,8 +219,19 @@ impl Runner {
         let mut servers = BTreeMap::new();
         for &mode in modes {
             if let Some(listen) = listen_url(mode) {
-                let (url, server) =
-                    gpu_server::start(&dist, mode.name(), &listen, &options.driver)?;
+                // Copies go through staging buffers here, as they do for a card, and straight to the memory there.
+                let access = match mode {
+                    Mode::Unix => "0",
+                    Mode::Local | Mode::Tcp => "1",
+                };
+                let variables = [("RGPU_SOFT_HOST_ACCESS", access)];
+                let (url, server) = gpu_server::start_with(
+                    &dist,
+                    mode.name(),
+                    &listen,
+                    &options.driver,
+                    &variables,
+                )?;
                 servers.insert(mode, (url, Mutex::new(server)));
             }
         }

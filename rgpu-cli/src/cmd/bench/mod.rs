@@ -18,8 +18,8 @@ use rgpu_transport::{Listener, Url};
 /// Measure what remoting costs, or how fast the software GPU or its compiler is, on this machine.
 ///
 /// Every figure is a ratio of two things measured in the same run, unpinned. `remoting`: against the bare
-/// transport, a memcpy, or the local software GPU; client, server and peer share this machine, and all wait in
-/// blocking calls. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
+/// transport, a memcpy, or the local software GPU; client, server and peer share this machine, and all wait alike:
+/// servers in blocking reads, clients after 50 µs of looking. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
 /// loading a large module and compiling its kernels, in a process without and in one with a cache on disk. `echo`: the
 /// example echo-view on movies of 60 to 360 frames, on the CPU, a local and a remote GPU, by hand and as jobs, with
 /// delays of an emulated network; CSV and figures. `startup`: the first results of a TensorFlow process, in a first and a
@@ -111,6 +111,11 @@ pub(crate) enum Part {
     },
     /// A CUDA program that runs one kernel
     First,
+    /// A CUDA program that launches so many kernels whenever a line asks for it
+    Launches {
+        #[arg(long)]
+        count: usize,
+    },
     /// A CUDA program that runs one kernel, or its C function, whenever a line asks for it
     Kernel {
         #[arg(long)]
@@ -144,6 +149,9 @@ pub(crate) fn part(part: &Part) -> anyhow::Result<()> {
             let cuda = cuda::Cuda::open()?;
             cuda.launch(1)?;
             cuda.synchronize()?;
+        }
+        Part::Launches { count } => {
+            probe::launch_when_asked(*count, io::stdin().lock(), io::stdout())?;
         }
         Part::Kernel { name, reference } => {
             let case = kernels::case(name).context("no such kernel")?;

@@ -1,19 +1,21 @@
 //! `rgpu bench remoting`: what remoting costs.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use rgpu_benches::peer;
 use rgpu_benches::probe::{Amount, Measured};
-use rgpu_benches::remoting::{self, Transport};
+use rgpu_benches::remoting::{self, CLIENTS, Crowd, Transport};
 use rgpu_benches::stats::Samples;
 
 use super::{Ended, machine};
 
-const LAUNCHES: usize = 10_000;
+const LAUNCHES: usize = 100_000;
+/// Launches of each of many clients.
+const LAUNCHES_IN_CROWD: usize = 20_000;
 const WAITS: usize = 1_000;
 
 pub(super) const fn amount(runs: usize, bytes: usize) -> Amount {
@@ -59,10 +61,73 @@ pub(super) fn run(runs: usize, bytes: u64) -> anyhow::Result<()> {
         first.push((name, first_kernel(&rgpu, &run, runs)?));
         transports.push(Transport { name, remote, bare });
     }
+    let far = format!("{}?delay=10ms", urls[0]);
+    let run = ["run", "--server", &far, "--memory", &memory, "--"];
+    first.push(("tcp with 10 ms of delay", first_kernel(&rgpu, &run, runs)?));
+    eprintln!("  {CLIENTS} clients");
+    let crowd = Crowd {
+        one: crowd(&rgpu, &urls[0], 1, runs)?,
+        many: crowd(&rgpu, &urls[0], CLIENTS, runs)?,
+    };
     println!("{} The GPU is the software one.", machine());
     println!();
-    print!("{}", remoting::table(&transports, &local, &first));
+    print!("{}", remoting::table(&transports, &local, &first, &crowd));
     Ok(())
+}
+
+/// Seconds per launch of `clients` that launch at once.
+fn crowd(rgpu: &Path, url: &str, clients: usize, runs: usize) -> anyhow::Result<Samples> {
+    let start = || -> anyhow::Result<Asked> {
+        let run = ["run", "--server", url, "--memory", "32Mi", "--"];
+        let mut command = Command::new(rgpu);
+        command.args(run).arg(rgpu).args([
+            "bench-part",
+            "launches",
+            "--count",
+            &LAUNCHES_IN_CROWD.to_string(),
+        ]);
+        let mut child = Ended(
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()?,
+        );
+        let asks = child.0.stdin.take().context("no stdin")?;
+        let answers = BufReader::new(child.0.stdout.take().context("no stdout")?);
+        Ok(Asked {
+            asks,
+            answers,
+            _child: child,
+        })
+    };
+    let mut all: Vec<Asked> = (0..clients).map(|_| start()).collect::<Result<_, _>>()?;
+    all.iter_mut().try_for_each(Asked::answer)?;
+    let mut samples = Samples::default();
+    for _ in 0..runs {
+        let start = Instant::now();
+        all.iter_mut()
+            .try_for_each(|one| writeln!(one.asks, "launch"))?;
+        all.iter_mut().try_for_each(Asked::answer)?;
+        let launches = (clients * LAUNCHES_IN_CROWD) as f64;
+        samples.0.push(start.elapsed().as_secs_f64() / launches);
+    }
+    Ok(samples)
+}
+
+/// A program that does something whenever a line asks for it.
+struct Asked {
+    asks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    _child: Ended,
+}
+
+impl Asked {
+    fn answer(&mut self) -> anyhow::Result<()> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        ensure!(!line.is_empty(), "a measuring program ended");
+        Ok(())
+    }
 }
 
 /// A server on the software GPU, with its modules and compiled kernels in `folder`, and its addresses, TCP first.

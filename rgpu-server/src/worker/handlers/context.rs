@@ -54,6 +54,7 @@ impl Session {
     /// Frees all that the primary context holds. The client forgets its handles too; ids are never reused.
     pub(super) fn context_reset(&mut self, context: &ContextRef) -> Handled {
         self.unloads.wait();
+        self.in_place.wait();
         let driver = &self.driver;
         self.window.unback_all()?;
         let mut raw = std::ptr::null_mut();

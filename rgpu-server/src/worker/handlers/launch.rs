@@ -36,7 +36,8 @@ impl Session {
         };
         let stream = self.stream(launch.stream)?;
         // The driver copies the parameters before it returns; 16 is the largest alignment of a parameter.
-        let mut aligned = vec![0_u128; params.len().div_ceil(16)];
+        let mut aligned = std::mem::take(&mut self.params);
+        aligned.resize(params.len().div_ceil(16).max(aligned.len()), 0);
         // SAFETY: `aligned` has at least `params.len()` bytes and is another allocation.
         unsafe {
             std::ptr::copy_nonoverlapping(
@@ -58,7 +59,9 @@ impl Session {
         } else {
             extra.as_mut_ptr().cast()
         };
-        self.launch_as(launch, priority, function, stream, extra)?;
+        let launched = self.launch_as(launch, priority, function, stream, extra);
+        self.params = aligned;
+        launched?;
         Ok(DONE)
     }
 

@@ -15,6 +15,7 @@ use rgpu_proto::status::Status;
 use std::ffi::c_void;
 
 use crate::worker::event::Event;
+use crate::worker::host_func::Gate;
 use crate::worker::session::{Answer, DONE, Failed, Handled, Session, enter_on_thread};
 use crate::worker::staging::Chunk;
 use crate::worker::transfers::Sink;
@@ -219,9 +220,11 @@ impl Session {
             return Err(self.bulk("both inline and bulk").into());
         }
         let sink = if is_linear(&copy.extent) {
+            // An unknown stream is refused with the first piece.
             Sink::Linear {
                 dst: copy.dst.address,
                 stream: copy.stream,
+                idle: self.stream(copy.stream).is_ok() && self.is_idle()?,
             }
         } else {
             match self.staging(bytes) {
@@ -255,6 +258,14 @@ impl Session {
     fn copy_in_inline(&mut self, copy: &CopyIn, data: &[u8]) -> Handled {
         let stream = self.stream(copy.stream)?;
         if data.is_empty() {
+            return Ok(DONE);
+        }
+        if is_linear(&copy.extent)
+            && let Some(place) = self.window.host_sees(copy.dst.address, data.len() as u64)
+            && self.is_idle()?
+        {
+            // SAFETY: memory that the client owns, which the driver lets the host touch and nothing uses now.
+            unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), place, data.len()) };
             return Ok(DONE);
         }
         let mut chunk = self.small.take(&self.driver)?;
@@ -360,6 +371,22 @@ impl Session {
 
     fn issue_out(&mut self, copy: &CopyOut, bytes: u64) -> Handled {
         let stream = self.stream(copy.stream)?;
+        let seen = self.window.host_sees(copy.src.address, bytes);
+        if let Some(place) = seen.filter(|_| is_linear(&copy.extent)) {
+            let place = InPlace {
+                at: place,
+                len: bytes as usize,
+            };
+            if bytes > INLINE_DATA as u64 {
+                return self.send_in_place(place, stream);
+            }
+            if self.is_idle()? {
+                self.deliveries
+                    .settle(self.frame.seq, &self.output, &self.writer);
+                self.reply(Status::SUCCESS, place.bytes())?;
+                return Ok(Answer::Elsewhere);
+            }
+        }
         if bytes <= INLINE_DATA as u64 {
             let chunk = self.small.take(&self.driver)?;
             let event = match self.issue_out_whole(copy, &chunk, stream) {
@@ -449,6 +476,23 @@ impl Session {
         )
     }
 
+    /// Sends device memory from where it lies once the stream is there, and holds the stream until that is done.
+    fn send_in_place(&mut self, place: InPlace, stream: *mut c_void) -> Handled {
+        let there = Arc::new(self.event(stream)?);
+        let hold = Gate::hold(&self.driver, stream)?;
+        let (finished, underway) = (Arc::clone(&there), self.in_place.begin());
+        self.deliver(
+            move |delivery| {
+                let _until_then = (hold, underway);
+                match there.synchronize() {
+                    Ok(()) => delivery.send_packed(place.bytes()),
+                    Err(status) => delivery.reply(Err(status), &[]),
+                }
+            },
+            finished,
+        )
+    }
+
     /// Chunk by chunk, so that sending one overlaps copying the next.
     fn copy_out_linear(&mut self, copy: &CopyOut, bytes: u64, stream: *mut c_void) -> Handled {
         let (send, receive) = std::sync::mpsc::channel::<Piece>();
@@ -526,6 +570,23 @@ impl Session {
     }
 }
 
+/// Device memory that the host may touch.
+struct InPlace {
+    at: *mut u8,
+    len: usize,
+}
+
+// SAFETY: an address that any thread may read from.
+unsafe impl Send for InPlace {}
+
+impl InPlace {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the driver lets the host touch this memory; it stays mapped while a stream is held or the issuing
+        // thread is here. Kernels that write to it meanwhile race with the copy in the client's program too.
+        unsafe { std::slice::from_raw_parts(self.at, self.len) }
+    }
+}
+
 /// A chunk on its way to the client, or why there is none.
 struct Piece {
     result: Result<(Chunk, Event), Status>,
@@ -566,15 +627,19 @@ impl Delivery {
     fn send_whole(&self, staging: Chunk, event: &Event) {
         let status = event.synchronize();
         if status.is_ok() {
-            self.reply_bulk();
-            let mut pieces = staging.bytes().chunks(MAX_CHUNK).peekable();
-            while let Some(piece) = pieces.next() {
-                let _ = self.writer.data(self.seq, piece, pieces.peek().is_none());
-            }
+            self.send_packed(staging.bytes());
         } else {
             self.reply(status, &[]);
         }
         staging.free(&self.driver);
+    }
+
+    fn send_packed(&self, bytes: &[u8]) {
+        self.reply_bulk();
+        let mut pieces = bytes.chunks(MAX_CHUNK).peekable();
+        while let Some(piece) = pieces.next() {
+            let _ = self.writer.data(self.seq, piece, pieces.peek().is_none());
+        }
     }
 
     /// The answer goes out with the first piece: by then the copy's range is known to be good. A context that

@@ -470,7 +470,10 @@ impl Inner {
             }
             // While a copy held this mapping, another may have taken its place.
             Place::Mapped(..) if !state.overlaps(entry.base, entry.end()) => {
-                self.clear(entry.base, entry.room)
+                self.clear(entry.base, entry.room);
+                if let Err(error) = self.window.clear_host(entry.base, entry.room) {
+                    tracing::error!(entry.base, %error, "device memory could not be unmapped");
+                }
             }
             Place::Mapped(..) => {}
         }

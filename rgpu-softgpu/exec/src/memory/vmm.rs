@@ -157,6 +157,21 @@ impl DeviceMemory {
     }
 }
 
+impl DeviceMemory {
+    /// Says what the host may do with one or several whole mappings at their device addresses.
+    pub fn set_host_access(&self, base: u64, size: u64, access: Access) -> Result<()> {
+        let end = base
+            .checked_add(size)
+            .ok_or(MemoryError::Invalid("range wraps"))?;
+        let state = self.inner.state();
+        let mappings = state.mappings(base, end).ok_or(MemoryError::NotAllocated)?;
+        match mappings.is_empty() {
+            true => Ok(()),
+            false => Ok(self.inner.window.protect_host(base, size, access)?),
+        }
+    }
+}
+
 fn memory_file(size: u64) -> Result<OwnedFd> {
     // SAFETY: a constant name; the result is checked.
     let fd = unsafe { libc::memfd_create(c"rgpu-device-memory".as_ptr(), libc::MFD_CLOEXEC) };

@@ -1,7 +1,7 @@
 //! The reservations behind the devices' addresses.
 //!
-//! The *window* is what programs see: reserved and never accessible, so that a host access to a device pointer
-//! faults. Each device has a *view*, which is as long and holds the bytes: what is mapped there is what its kernels
+//! The *window* is what programs see: reserved and not accessible, so that a host access to a device pointer
+//! faults, unless the program has asked for access to memory that it has mapped. Each device has a *view*, which is as long and holds the bytes: what is mapped there is what its kernels
 //! may touch. Memory that several devices may touch is mapped in several views. Guards on
 //! both sides of a view are never accessible.
 
@@ -159,7 +159,7 @@ impl Window {
         }
     }
 
-    /// Puts `size` bytes of a memory file at `address` of every view, not accessible yet.
+    /// Puts `size` bytes of a memory file at `address` of the window and of every view, not accessible yet.
     pub(crate) fn map_file(
         &self,
         address: u64,
@@ -168,9 +168,9 @@ impl Window {
         offset: u64,
     ) -> io::Result<()> {
         let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
-        for view in 0..self.views.len() {
-            let host = self.checked(view, address, size)?;
-            map(host, size, libc::PROT_NONE, flags, Some((file, offset)))?;
+        let views = (0..self.views.len()).map(|view| self.checked(view, address, size));
+        for host in views.chain([self.inside(address, size)]) {
+            map(host?, size, libc::PROT_NONE, flags, Some((file, offset)))?;
         }
         Ok(())
     }
@@ -183,12 +183,19 @@ impl Window {
         size: u64,
         access: Access,
     ) -> io::Result<()> {
-        let host = self.checked(view, address, size)?;
-        // SAFETY: the range lies in a view, which this struct owns.
-        match unsafe { libc::mprotect(pointer(host), size as usize, access.protection()) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        protect(self.checked(view, address, size)?, size, access)
+    }
+
+    /// Changes what the host may do with a range of the window where a memory file is mapped.
+    pub(crate) fn protect_host(&self, address: u64, size: u64, access: Access) -> io::Result<()> {
+        protect(self.inside(address, size)?, size, access)
+    }
+
+    /// Takes a memory file away from `address` of the window; accesses of the host fault again.
+    pub(crate) fn clear_host(&self, address: u64, size: u64) -> io::Result<()> {
+        let host = self.inside(address, size)?;
+        map(host, size, libc::PROT_NONE, RESERVE | libc::MAP_FIXED, None)?;
+        Ok(())
     }
 
     /// Takes away what is mapped at `address` of a view; accesses fault again.
@@ -205,12 +212,17 @@ impl Window {
 
     /// The host address in a view of a page-aligned range that lies wholly in the window.
     fn checked(&self, view: usize, address: u64, size: u64) -> io::Result<u64> {
+        Ok(self.inside(address, size)?.wrapping_add(self.delta(view)))
+    }
+
+    /// The address of a page-aligned range that lies wholly in the window.
+    fn inside(&self, address: u64, size: u64) -> io::Result<u64> {
         let inside = address >= self.base
             && address
                 .checked_add(size)
                 .is_some_and(|end| end <= self.end());
         if inside && size > 0 && address.is_multiple_of(PAGE) && size.is_multiple_of(PAGE) {
-            Ok(address.wrapping_add(self.delta(view)))
+            Ok(address)
         } else {
             Err(io::Error::from_raw_os_error(libc::EINVAL))
         }
@@ -220,6 +232,15 @@ impl Window {
 impl Drop for Window {
     fn drop(&mut self) {
         unmap(self.base, self.size);
+    }
+}
+
+/// Changes what may be done with a range of a view or of the window, which the caller owns.
+fn protect(host: u64, size: u64, access: Access) -> io::Result<()> {
+    // SAFETY: the caller owns the range.
+    match unsafe { libc::mprotect(pointer(host), size as usize, access.protection()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

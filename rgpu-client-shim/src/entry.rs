@@ -1,6 +1,6 @@
 //! The C functions of `libcuda.so.1`, made from the rows.
 //!
-//! The row `0x0905 custom cuEventQuery(h_event: Handle<Event>);` becomes
+//! The row `0x0905 custom recorded cuEventQuery(h_event: Handle<Event>);` becomes
 //!
 //! ```text
 //! #[unsafe(no_mangle)]
@@ -64,7 +64,7 @@ macro_rules! body {
 }
 
 macro_rules! entries {
-    ($($id:literal $class:ident $name:ident ($($param:ident: $kind:ty),*);)*) => {$(
+    ($($id:literal $class:ident $why:ident $name:ident ($($param:ident: $kind:ty),*);)*) => {$(
         /// See NVIDIA's CUDA Driver API reference.
         #[unsafe(no_mangle)]
         #[allow(clippy::too_many_arguments, reason = "the C API has them")]
@@ -87,7 +87,7 @@ unsafe impl Send for Address {}
 unsafe impl Sync for Address {}
 
 macro_rules! addresses {
-    ($($id:literal $class:ident $name:ident ($($param:ident: $kind:ty),*);)*) => {
+    ($($id:literal $class:ident $why:ident $name:ident ($($param:ident: $kind:ty),*);)*) => {
         &[$((
             stringify!($name),
             Address($name as unsafe extern "C" fn($(<$kind as Kind>::C),*) -> u32 as *const c_void),

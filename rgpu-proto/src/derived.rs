@@ -13,7 +13,7 @@ pub mod client {
     use crate::status::Status;
     use crate::wire::{Decode, Encode, Reader};
 
-    // `0x080f posted cuStreamWaitEvent(h_stream: Handle<Stream>, …);` becomes
+    // `0x080f posted queued cuStreamWaitEvent(h_stream: Handle<Stream>, …);` becomes
     // `pub unsafe fn cuStreamWaitEvent<S: ClientSide>(side: &S, h_stream: *mut c_void, …) -> Result<(), Status>`.
     macro_rules! client_row {
         (posted $id:literal $name:ident ($($param:ident : $kind:ty),*)) => {
@@ -45,7 +45,7 @@ pub mod client {
     }
 
     macro_rules! client_rows {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
             $(client_row!($class $id $name $params);)*
         };
     }
@@ -72,7 +72,7 @@ pub mod worker {
     /// A derived handler: body in, body of the answer out.
     pub type Handler<W> = fn(&W, &[u8]) -> Result<Vec<u8>, Failure>;
 
-    // `0x080f posted cuStreamWaitEvent(…);` becomes a closure that decodes the parameters, calls the
+    // `0x080f posted queued cuStreamWaitEvent(…);` becomes a closure that decodes the parameters, calls the
     // driver's function and encodes what it returned; rows of other classes become `None`.
     macro_rules! worker_row {
         (posted $id:literal $params:tt) => { worker_row!(@some $id $params) };
@@ -107,7 +107,7 @@ pub mod worker {
     }
 
     macro_rules! worker_rows {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
             {
                 let rows: Vec<(u16, Option<Handler<W>>)> = vec![$(($id, worker_row!($class $id $params))),*];
                 rows

@@ -1,6 +1,6 @@
 //! The exported C functions, one per row.
 //!
-//! The row `0x0503 custom cuMemAlloc_v2(dptr: Out<u64>, bytesize: In<usize>);` becomes
+//! The row `0x0503 custom backed cuMemAlloc_v2(dptr: Out<u64>, bytesize: In<usize>);` becomes
 //!
 //! ```text
 //! #[no_mangle] pub unsafe extern "C" fn cuMemAlloc_v2(dptr: *mut u64, bytesize: usize) -> u32 {
@@ -51,7 +51,7 @@ macro_rules! entry {
 }
 
 macro_rules! entries {
-    ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+    ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
         $(entry!($class $name $params);)*
     };
 }
@@ -77,7 +77,7 @@ mod per_thread {
     use super::*;
 
     macro_rules! entries {
-        ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
+        ($($id:literal $class:ident $why:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {$(
             pub(super) mod $name {
                 use super::*;
 
@@ -128,7 +128,7 @@ fn table() -> HashMap<&'static str, Addresses> {
     let mut table = HashMap::new();
 
     macro_rules! plain {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
             $(table.insert(
                 stringify!($name),
                 Addresses { plain: $name as *const c_void, per_thread: None },
@@ -138,7 +138,7 @@ fn table() -> HashMap<&'static str, Addresses> {
     rgpu_proto::driver_rows!(plain);
 
     macro_rules! own {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
             $(if let Some(found) = table.get_mut(stringify!($name)) {
                 found.per_thread = Some(per_thread::$name::ptsz as *const c_void);
             })*

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use rgpu_proto::limits;
 use rgpu_proto::opcode::Opcode;
-use rgpu_proto::spec::{Class, Row, driver};
+use rgpu_proto::spec::{self, Class, Row, Why, driver};
 
 use crate::frameworks::record;
 use crate::paths;
@@ -81,10 +81,7 @@ fn documents() -> Result<Vec<(PathBuf, String)>> {
     Ok(vec![
         (paths::root().join("COVERAGE.md"), coverage),
         (paths::root().join("docs/ptx-forms.md"), forms),
-        (
-            protocol,
-            format!("{prose}{MARK}{}", protocol_tables(&driver::ROWS)),
-        ),
+        (protocol, format!("{prose}{MARK}{}", protocol_tables())),
     ])
 }
 
@@ -167,38 +164,73 @@ fn page(rows: &[Row], tested: &ptx::Tested) -> (String, String) {
 }
 
 /// The generated part of docs/protocol.md.
-fn protocol_tables(rows: &[Row]) -> String {
+fn protocol_tables() -> String {
     let mut page = Page::default();
     page.line("\n| limit | value | |\n| --- | ---: | --- |");
     for (name, value) in limits() {
         page.line(&format!("| `{name}` | {value} | {} |", human(value)));
     }
+    page.line("\n## Why a call waits or not\n");
+    page.line(
+        "Every row names one of these reasons. *posted*: sent, and the caller goes on; *local*: nothing is sent, or only what\n\
+         is posted; *waits*: for the server's answer; *either*: as the reason says.\n",
+    );
+    page.line(
+        "| reason | caller | why | what a caller can observe | rows |\n| --- | --- | --- | --- | ---: |",
+    );
+    for why in Why::ALL {
+        page.line(&format!(
+            "| `{}` | {} | {} | {} | {} |",
+            why.word(),
+            why.way().name(),
+            why.reason(),
+            why.seen(),
+            spec::all().filter(|row| row.why == *why).count(),
+        ));
+    }
     page.line("\n## Rows that cross the wire\n");
     page.line(
-        "The class of every function that is not `absent`; the number is its operation on the wire. A `local` row, and a\n\
-         `custom` row that is carried out by another operation, never appears there.",
+        "Every function, its class and its [reason](#why-a-call-waits-or-not); the number is its operation on the wire. A\n\
+         `local` row, and a `custom` row that is carried out by another operation, never appears there.",
     );
-    for family in families(rows) {
-        let mut carried = rows
-            .iter()
-            .filter(|r| r.family == family && r.class != Class::Absent)
-            .peekable();
-        if carried.peek().is_none() {
-            continue;
-        }
-        page.line(&format!(
-            "\n### {family}\n\n| operation | class | function |\n| --- | --- | --- |"
-        ));
-        for row in carried {
-            page.line(&format!(
-                "| `{:#06x}` | {} | `{}` |",
-                row.id,
-                row.class.name(),
-                row.name
-            ));
+    for (api, rows) in APIS.iter().zip(spec::TABLES) {
+        page.line(&format!("\n### {api}"));
+        for family in families(rows) {
+            family_table(&mut page, family, rows);
         }
     }
     page.0
+}
+
+/// The names of the tables of rows.
+const APIS: [&str; spec::TABLES.len()] = ["The driver", "cuBLAS", "cuBLASLt", "cuDNN"];
+
+/// The rows of a family: those that are carried out, then the names of the others.
+fn family_table(page: &mut Page, family: &str, rows: &[Row]) {
+    let of_family = || rows.iter().filter(|row| row.family == family);
+    page.line(&format!("\n#### {family}"));
+    if of_family().any(|row| row.class != Class::Absent) {
+        page.line(
+            "\n| operation | class | reason | caller | function |\n| --- | --- | --- | --- | --- |",
+        );
+    }
+    for row in of_family().filter(|row| row.class != Class::Absent) {
+        page.line(&format!(
+            "| `{:#06x}` | {} | {} | {} | `{}` |",
+            row.id,
+            row.class.name(),
+            row.why.word(),
+            row.why.way().name(),
+            row.name
+        ));
+    }
+    let absent: Vec<String> = of_family()
+        .filter(|row| row.class == Class::Absent)
+        .map(|row| format!("`{}`", row.name))
+        .collect();
+    if !absent.is_empty() {
+        page.line(&format!("\n`absent`: {}.", absent.join(", ")));
+    }
 }
 
 /// Every limit by name.
@@ -262,11 +294,19 @@ mod tests {
     }
 
     #[test]
-    fn the_protocol_names_what_is_not_absent() {
-        let tables = protocol_tables(&driver::ROWS);
-        for row in driver::ROWS {
-            let named = tables.contains(&format!("| `{}` |", row.name));
-            assert_eq!(named, row.class != Class::Absent, "{}", row.name);
+    fn the_protocol_says_of_every_row_why() {
+        let tables = protocol_tables();
+        for row in spec::all() {
+            let (class, why, name) = (row.class.name(), row.why, row.name);
+            let told = match row.class {
+                Class::Absent => tables.contains(&format!("`{name}`")),
+                _ => tables.contains(&format!(
+                    "| {class} | {} | {} | `{name}` |",
+                    why.word(),
+                    why.way().name()
+                )),
+            };
+            assert!(told, "{name}");
         }
         assert!(tables.contains("| `MAX_CHUNK` | 1048576 | 1 MiB |"));
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::too_many_arguments, reason = "so the C API has it")]
 
 use std::ffi::{CStr, c_char, c_void};
+use std::sync::OnceLock;
 
 use cudarc::driver::sys::{CUDA_MEMCPY2D, CUmemorytype};
 use rgpu_client_libs::session;
@@ -65,8 +66,21 @@ pub(crate) unsafe fn cublasGetAtomicsMode(handle: *mut c_void, mode: *mut u32) -
     unsafe { put(mode, setting(handle, ATOMICS_MODE)?) }
 }
 
-/// The version of the server's library. Programs pass a null handle, which NVIDIA's takes too.
+/// The version of the server's library, asked for once. Programs pass a null handle, which NVIDIA's takes too.
 pub(crate) unsafe fn cublasGetVersion_v2(_: *mut c_void, version: *mut i32) -> Result {
+    static VERSION: OnceLock<i32> = OnceLock::new();
+    let number = match VERSION.get() {
+        Some(number) => *number,
+        None => {
+            let asked = ask_version()?;
+            *VERSION.get_or_init(|| asked)
+        }
+    };
+    // SAFETY: as the C function of this name requires.
+    unsafe { put(version, number) }
+}
+
+fn ask_version() -> Result<i32> {
     let mut number = 0;
     // MAJOR_VERSION, MINOR_VERSION and PATCH_LEVEL are the properties 0, 1 and 2 (library_types.h).
     for (property, factor) in [(0, 10_000), (1, 100), (2, 1)] {
@@ -75,8 +89,7 @@ pub(crate) unsafe fn cublasGetVersion_v2(_: *mut c_void, version: *mut i32) -> R
         unsafe { derived::client::cublasGetProperty(&session::get()?, property, &raw mut value)? };
         number += value * factor;
     }
-    // SAFETY: as the C function of this name requires.
-    unsafe { put(version, number) }
+    Ok(number)
 }
 
 // The log is that of the server's library; here there is none to configure.

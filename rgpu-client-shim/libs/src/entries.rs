@@ -35,7 +35,7 @@ pub fn missing(name: &'static str) -> Result<(), Fault> {
 /// module `api` with one function per `local` and `custom` row:
 ///
 /// ```text
-/// 0x4408 posted cublasDgemm_v2(handle: Handle<Blas>, …);
+/// 0x4408 posted queued cublasDgemm_v2(handle: Handle<Blas>, …);
 /// ```
 ///
 /// becomes
@@ -48,7 +48,7 @@ pub fn missing(name: &'static str) -> Result<(), Fault> {
 /// ```
 #[macro_export]
 macro_rules! entries {
-    ($($id:literal $class:ident $name:ident ($($param:ident: $kind:ty),*);)*) => {$(
+    ($($id:literal $class:ident $why:ident $name:ident ($($param:ident: $kind:ty),*);)*) => {$(
         /// See NVIDIA's reference of this library.
         #[unsafe(no_mangle)]
         #[allow(clippy::too_many_arguments, reason = "the C API has them")]

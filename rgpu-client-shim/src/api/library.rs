@@ -9,6 +9,7 @@ use rgpu_proto::msg::module::{
     GetKernel, KernelFunction, LibraryGlobal, LibraryModule, LibraryUnload, LoadAs,
 };
 use rgpu_proto::opcode::Opcode;
+use rgpu_proto::wire;
 
 use super::launch::param_info;
 use super::module::{keep, load, put_global, read_file};
@@ -224,7 +225,6 @@ pub(crate) unsafe fn cuLibraryGetGlobal(
     library: *mut c_void,
     name: *const c_char,
 ) -> Result {
-    const OP: Opcode = Opcode::of("cuLibraryGetGlobal");
     let client = client()?;
     let id = handle::<Library>(client, library)?;
     client.working_context()?;
@@ -233,15 +233,13 @@ pub(crate) unsafe fn cuLibraryGetGlobal(
     if dptr.is_null() && bytes.is_null() {
         return Err(INVALID);
     }
-    let answer = client.session.call(
-        OP,
-        &LibraryGlobal {
-            library: Id::new(id),
-            name,
-        },
-    )?;
+    let body = wire::to_bytes(&LibraryGlobal {
+        library: Id::new(id),
+        name: name.clone(),
+    });
+    let ask = (const { Opcode::of("cuLibraryGetGlobal") }, body);
     // SAFETY: the application's pointers.
-    unsafe { put_global(client, OP, &answer, id, dptr, bytes) }
+    unsafe { put_global(client, ask, (id, name), dptr, bytes) }
 }
 
 /// The kernel behind a handle, for a look.

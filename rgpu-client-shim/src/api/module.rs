@@ -349,33 +349,40 @@ pub(crate) unsafe fn cuModuleEnumerateFunctions(
     Ok(())
 }
 
-/// Stores a variable's place, after keeping it: copies to it are checked against it.
+/// Stores a variable's place. It is asked for once, by `op` and `body`, and kept: copies to it are checked against it.
 ///
 /// # Safety
 /// The pointers are the application's.
 pub(super) unsafe fn put_global(
     client: &'static Client,
-    op: Opcode,
-    answer: &[u8],
-    owner: u32,
+    (op, body): (Opcode, Vec<u8>),
+    (owner, name): (u32, String),
     dptr: *mut u64,
     bytes: *mut usize,
 ) -> Result {
-    let global: Global =
-        wire::from_bytes(answer).map_err(|error| client.session.broken(op, &error))?;
     let context = crate::thread::current_context();
-    client.memory.hold().add_global(
-        global.address,
-        KnownGlobal {
-            size: global.size,
-            owner,
-            context,
-        },
-    );
+    let known = client.memory.hold().global_named(owner, context, &name);
+    let (address, size) = match known {
+        Some(known) => known,
+        None => {
+            let answer = client.session.ask(op, Origin::here(), &[&body])?;
+            let global: Global =
+                wire::from_bytes(&answer).map_err(|error| client.session.broken(op, &error))?;
+            let (address, size) = (global.address, global.size);
+            let kept = KnownGlobal {
+                name,
+                size,
+                owner,
+                context,
+            };
+            client.memory.hold().add_global(address, kept);
+            (address, size)
+        }
+    };
     // SAFETY: the caller's promise; each may be left out.
     unsafe {
-        put_opt(dptr, global.address);
-        put_opt(bytes, global.size as usize);
+        put_opt(dptr, address);
+        put_opt(bytes, size as usize);
     }
     Ok(())
 }
@@ -386,23 +393,21 @@ pub(crate) unsafe fn cuModuleGetGlobal_v2(
     hmod: *mut c_void,
     name: *const c_char,
 ) -> Result {
-    const OP: Opcode = Opcode::of("cuModuleGetGlobal_v2");
     let client = client()?;
+    client.session.usable()?;
     let module = handle::<Module>(client, hmod)?;
     // SAFETY: the application's text.
     let name = unsafe { text(name)? }.to_string_lossy().into_owned();
     if dptr.is_null() && bytes.is_null() {
         return Err(INVALID);
     }
-    let answer = client.session.call(
-        OP,
-        &ModuleGlobal {
-            module: Id::new(module),
-            name,
-        },
-    )?;
+    let body = wire::to_bytes(&ModuleGlobal {
+        module: Id::new(module),
+        name: name.clone(),
+    });
+    let ask = (const { Opcode::of("cuModuleGetGlobal_v2") }, body);
     // SAFETY: the application's pointers.
-    unsafe { put_global(client, OP, &answer, module, dptr, bytes) }
+    unsafe { put_global(client, ask, (module, name), dptr, bytes) }
 }
 
 pub(crate) unsafe fn cuModuleGetLoadingMode(mode: *mut u32) -> Result {

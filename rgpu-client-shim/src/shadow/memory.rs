@@ -11,8 +11,10 @@ use crate::allocator::Allocator;
 use crate::copy::Lookup;
 
 /// A variable of a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Global {
+    /// Its name.
+    pub(crate) name: String,
     /// Bytes.
     pub(crate) size: u64,
     /// The module or library it belongs to.
@@ -77,9 +79,19 @@ impl Memory {
     }
 
     /// The variable that holds `address`, with its start.
-    pub(crate) fn global_at(&self, address: u64) -> Option<(u64, Global)> {
+    pub(crate) fn global_at(&self, address: u64) -> Option<(u64, &Global)> {
         let (&start, global) = self.globals.range(..=address).next_back()?;
-        (address - start < global.size).then_some((start, *global))
+        (address - start < global.size).then_some((start, global))
+    }
+
+    /// Start and bytes of a variable that was looked up before. It stays where it is as long as its owner does.
+    pub(crate) fn global_named(&self, owner: u32, context: u32, name: &str) -> Option<(u64, u64)> {
+        self.globals
+            .iter()
+            .find(|(_, global)| {
+                global.owner == owner && global.context == context && global.name == name
+            })
+            .map(|(at, global)| (*at, global.size))
     }
 
     /// Forgets the variables of a module or library that is gone.

@@ -24,7 +24,7 @@ pub mod client {
         };
     }
 
-    // `0x4408 posted cublasDgemm_v2(handle: Handle<Blas>, …);` becomes
+    // `0x4408 posted queued cublasDgemm_v2(handle: Handle<Blas>, …);` becomes
     // `pub unsafe fn cublasDgemm_v2<S: Client>(client: &S, handle: *mut c_void, …) -> Result<(), Fault>`.
     macro_rules! client_row {
         (local $($rest:tt)*) => {};
@@ -69,7 +69,7 @@ pub mod client {
     }
 
     macro_rules! client_rows {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
             $(client_row!($class $id $name $params);)*
         };
     }
@@ -96,7 +96,7 @@ pub mod worker {
     /// A derived handler: body in, outcome out. An error of the body ends the session.
     pub type Handler<W> = fn(&mut W, &[u8]) -> Result<Outcome, DecodeError>;
 
-    // `0x4408 posted cublasDgemm_v2(…);` becomes a function that decodes the parameters, calls the library's
+    // `0x4408 posted queued cublasDgemm_v2(…);` becomes a function that decodes the parameters, calls the library's
     // function and encodes what it returned. A function each: closures of one body are type-checked together,
     // which takes minutes for all rows.
     macro_rules! worker_row {
@@ -139,7 +139,7 @@ pub mod worker {
     }
 
     macro_rules! worker_rows {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
             $(worker_row!($class $id $name $params);)*
         };
     }
@@ -161,7 +161,7 @@ pub mod worker {
     }
 
     macro_rules! entries {
-        ($($id:literal $class:ident $name:ident $params:tt;)*) => {{
+        ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {{
             let rows: &[Option<(u16, Handler<W>)>] = &[$(entry!($class $id $name)),*];
             rows
         }};

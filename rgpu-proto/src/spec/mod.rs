@@ -2,8 +2,8 @@
 //! (cuBLAS, cuBLASLt, cuDNN), facts only.
 //!
 //! ```text
-//! 0x0503 custom cuMemAlloc_v2(dptr: Out<u64>, bytesize: In<usize>);
-//! id     class  name          parameters, each of a kind of `crate::kinds`
+//! 0x0503 custom backed    cuMemAlloc_v2(dptr: Out<u64>, bytesize: In<usize>);
+//! id     class  why       name          parameters, each of a kind of `crate::kinds`
 //! ```
 //!
 //! Ids are permanent: append, never reuse, never renumber (`ids.lock` is a test).
@@ -16,6 +16,8 @@
 //! | `custom` | hand-written on both sides; the row fixes id, name and signature |
 //! | `absent` | exported, answers `CUDA_ERROR_NOT_SUPPORTED`, logged once by name |
 //!
+//! The word after the class says why the caller waits for the server or not ([`Why`]).
+//!
 //! A consumer is a macro that takes the rows of one family:
 //! `rgpu_proto::driver_stream_rows!(my_consumer)` expands to `my_consumer! { rows… }`;
 //! [`crate::driver_rows`] feeds every family in turn to a consumer.
@@ -24,6 +26,9 @@ pub mod cublas;
 pub mod cublaslt;
 pub mod cudnn;
 pub mod driver;
+pub mod why;
+
+pub use why::Why;
 
 /// How a call is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,12 +77,14 @@ macro_rules! class {
 }
 use class;
 
-// `0x0801 custom cuStreamCreate(…);` becomes `Row { id: 0x0801, class: Class::Custom, name: "cuStreamCreate", family: "" }`.
+// `0x0802 custom minted cuStreamCreate(…);` becomes
+// `Row { id: 0x0802, class: Class::Custom, why: Why::Minted, name: "cuStreamCreate", family: "" }`.
 macro_rules! rows_as_data {
-    ($($id:literal $class:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {
+    ($($id:literal $class:ident $why:ident $name:ident ($($param:ident : $kind:ty),*);)*) => {
         &[$($crate::spec::Row {
             id: $id,
             class: $crate::spec::class!($class),
+            why: $crate::spec::why::why!($why),
             name: stringify!($name),
             family: "",
         }),*]
@@ -114,6 +121,7 @@ const fn joined<const N: usize>(families: &[(&'static str, &[Row])]) -> [Row; N]
     let mut rows = [Row {
         id: 0,
         class: Class::Absent,
+        why: Why::Absent,
         name: "",
         family: "",
     }; N];
@@ -123,6 +131,10 @@ const fn joined<const N: usize>(families: &[(&'static str, &[Row])]) -> [Row; N]
         let mut row = 0;
         while row < of_family.len() {
             rows[at] = of_family[row];
+            assert!(
+                rows[at].why.fits(rows[at].class),
+                "a row's reason does not go with its class"
+            );
             rows[at].family = name;
             at += 1;
             row += 1;
@@ -139,6 +151,8 @@ pub struct Row {
     pub id: u16,
     /// How it is answered.
     pub class: Class,
+    /// Why its caller waits or not.
+    pub why: Why,
     /// Exported C name.
     pub name: &'static str,
     /// Family (the file the row stands in).

@@ -63,7 +63,7 @@ impl Driver {
     }
 }
 
-// `0x0804 custom cuStreamDestroy_v2(h_stream: Handle<Stream>);` becomes
+// `0x0804 custom ended cuStreamDestroy_v2(h_stream: Handle<Stream>);` becomes
 // `pub unsafe fn cuStreamDestroy_v2(&self, h_stream: *mut c_void) -> Result<(), Status>`.
 macro_rules! function {
     (absent $($rest:tt)*) => {};
@@ -80,7 +80,7 @@ macro_rules! function {
 }
 
 macro_rules! functions {
-    ($($id:literal $class:ident $name:ident $params:tt;)*) => {
+    ($($id:literal $class:ident $why:ident $name:ident $params:tt;)*) => {
         #[allow(non_snake_case, reason = "functions carry the names of the C API")]
         #[allow(dead_code, reason = "the rows name more functions than a worker calls")]
         #[allow(clippy::missing_safety_doc, reason = "the contract is that of the C function of the same name")]

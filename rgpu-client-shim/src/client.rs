@@ -112,7 +112,7 @@ fn open() -> Result<Client, String> {
         Some(text) => config::parse_size(text)
             .ok_or_else(|| format!("no GPU: RGPU_MEMORY={text} is no size (as in 256Mi, 2Gi)"))?,
     };
-    let (connection, hello) = session::open(server, memory)?;
+    let (connection, hello) = session::open(server, memory, config.share)?;
     crate::gate::watch(connection.closer());
     let credit = hello.bulk_credit;
     let session = Session::new(connection, credit, config.sync);
@@ -174,8 +174,15 @@ impl Client {
             let origin = Origin::within(PRIMARY_CONTEXT);
             if reserved {
                 log::debug(format_args!(
-                    "session {} on {}: {} bytes at {base:#x}",
-                    self.hello.session, self.account.server, self.hello.lease
+                    "session {} on {}{}: {} bytes at {base:#x}",
+                    self.hello.session,
+                    self.account.server,
+                    if self.session.shares_memory() {
+                        ", through shared memory"
+                    } else {
+                        ""
+                    },
+                    self.hello.lease
                 ));
                 self.memory.hold().place(base, size);
                 return self.session.post_bytes(Opcode::WINDOW, origin, &[&body]);

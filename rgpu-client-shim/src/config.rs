@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `RGPU_SERVER` | where the server is: `tcp://HOST:PORT` or `unix:/PATH` |
 //! | `RGPU_MEMORY` | device memory to lease, such as `256Mi`; the server's default where unset |
+//! | `RGPU_SHM` | `0`: no shared memory with a server at a unix socket |
 //! | `RGPU_SYNC` | `1`: every call waits for its result |
 //! | `RGPU_STATS` | file for a JSON account of the calls, written at exit; `%p` becomes the process id |
 //! | `RGPU_LOG` | `debug`: details on stderr |
@@ -18,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) server: Option<String>,
     /// `RGPU_MEMORY` as written.
     pub(crate) memory: Option<String>,
+    /// `RGPU_SHM`: whether to share memory with a server on this host.
+    pub(crate) share: bool,
     /// `RGPU_SYNC`.
     pub(crate) sync: bool,
     /// `RGPU_STATS`.
@@ -36,6 +39,7 @@ pub(crate) fn get() -> &'static Config {
         Config {
             server: text("RGPU_SERVER"),
             memory: text("RGPU_MEMORY"),
+            share: text("RGPU_SHM").is_none_or(|value| value != "0"),
             sync: text("RGPU_SYNC").is_some_and(|value| value != "0"),
             stats: text("RGPU_STATS")
                 .map(|path| path.replace("%p", &std::process::id().to_string()).into()),

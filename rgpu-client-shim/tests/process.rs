@@ -3,7 +3,11 @@
 //! `application` is the application; which one, the variable `ROLE` says. It is ignored when run by itself.
 
 use std::io::{IoSlice, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,13 +15,13 @@ use std::time::{Duration, Instant};
 use rgpu_client::entry::*;
 use rgpu_proto::frame::{Flags, HEADER_LEN, Header};
 use rgpu_proto::hello::{
-    self, ClientHello, Device, HelloKind, PREAMBLE_LEN, Preamble, Refusal, RefusalCode,
-    ServerHello, VERSION,
+    self, ClientHello, Device, FEATURE_SHM, HelloKind, PREAMBLE_LEN, Preamble, Refusal,
+    RefusalCode, ServerHello, VERSION,
 };
 use rgpu_proto::msg::ReplyHead;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::{self, Encode};
-use rgpu_transport::{Connection, Listener, Url};
+use rgpu_transport::{Connection, Listener, Url, shm};
 
 /// What a server saw of its client.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,21 +58,72 @@ fn server_hello() -> ServerHello {
 /// A server for one client: answers the handshake with `answer`, every call that waits with success, and says
 /// what it saw.
 fn server(kind: HelloKind, answer: impl Encode + Send + 'static) -> (String, Receiver<Seen>) {
-    let url: Url = "tcp://127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind(&url).unwrap();
+    server_at("tcp://127.0.0.1:0", kind, answer)
+}
+
+fn server_at(
+    url: &str,
+    kind: HelloKind,
+    answer: impl Encode + Send + 'static,
+) -> (String, Receiver<Seen>) {
+    let listener = Listener::bind(&url.parse::<Url>().unwrap()).unwrap();
     let address = listener.url().unwrap().to_string();
-    let (seen, see) = mpsc::channel();
-    thread::spawn(move || {
+    let see = play(move || {
         let mut connection = listener.accept().unwrap();
-        let mut preamble = [0; PREAMBLE_LEN];
-        connection.receive(&mut preamble).unwrap();
-        let mut body = vec![0; Preamble::from_bytes(&preamble).unwrap().len];
-        connection.receive(&mut body).unwrap();
-        let words: ClientHello = wire::from_bytes(&body).unwrap();
-        seen.send(Seen::Hello(words.program)).unwrap();
+        let words = client_hello(|bytes| connection.receive(bytes));
         connection
             .send(&[IoSlice::new(&hello::to_bytes(kind, &answer))])
             .unwrap();
+        (words, connection)
+    });
+    (address, see)
+}
+
+/// A server that shares memory with its client.
+fn sharing_server() -> (String, Receiver<Seen>) {
+    let path = socket_file();
+    let listener = UnixListener::bind(&path).unwrap();
+    let address = format!("unix:{}", path.display());
+    let see = play(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        std::fs::remove_file(path).unwrap();
+        let words = client_hello(|bytes| socket.read_exact(bytes));
+        assert_eq!(words.features & FEATURE_SHM, FEATURE_SHM);
+        let socket = OwnedFd::from(socket);
+        let offer = shm::Offer::to(&socket).unwrap();
+        let answer = ServerHello {
+            features: FEATURE_SHM,
+            ..server_hello()
+        };
+        let connection = offer
+            .make(socket, &hello::to_bytes(HelloKind::Server, &answer))
+            .unwrap();
+        assert!(connection.closer().shared_memory().is_some());
+        (words, connection)
+    });
+    (address, see)
+}
+
+fn socket_file() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("rgpu-process-{}-{next}", std::process::id()))
+}
+
+fn client_hello(mut receive: impl FnMut(&mut [u8]) -> std::io::Result<()>) -> ClientHello {
+    let mut preamble = [0; PREAMBLE_LEN];
+    receive(&mut preamble).unwrap();
+    let mut body = vec![0; Preamble::from_bytes(&preamble).unwrap().len];
+    receive(&mut body).unwrap();
+    wire::from_bytes(&body).unwrap()
+}
+
+/// Serves the client that `greet` lets in.
+fn play(greet: impl FnOnce() -> (ClientHello, Connection) + Send + 'static) -> Receiver<Seen> {
+    let (seen, see) = mpsc::channel();
+    thread::spawn(move || {
+        let (words, mut connection) = greet();
+        seen.send(Seen::Hello(words.program)).unwrap();
         let mut sent = 0;
         while let Some(header) = next_frame(&mut connection) {
             seen.send(Seen::Frame(header.op)).unwrap();
@@ -79,7 +134,7 @@ fn server(kind: HelloKind, answer: impl Encode + Send + 'static) -> (String, Rec
         }
         seen.send(Seen::Closed).unwrap();
     });
-    (address, see)
+    see
 }
 
 fn next_frame(connection: &mut Connection) -> Option<Header> {
@@ -318,8 +373,22 @@ fn a_session_ends_with_its_program_and_is_accounted_for() {
 }
 
 #[test]
+fn a_server_at_a_unix_socket_may_know_nothing_of_shared_memory() {
+    let url = format!("unix:{}", socket_file().display());
+    let (address, see) = server_at(&url, HelloKind::Server, server_hello());
+    let output = run("plain", &[("RGPU_SERVER", &address)]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(see.iter().last(), Some(Seen::Closed));
+}
+
+#[test]
 fn a_forked_child_cannot_use_cuda_and_does_not_hold_the_connection() {
-    let (address, see) = server(HelloKind::Server, server_hello());
+    for (address, see) in [server(HelloKind::Server, server_hello()), sharing_server()] {
+        ends_with_its_parent(address, &see);
+    }
+}
+
+fn ends_with_its_parent(address: String, see: &Receiver<Seen>) {
     let since = Instant::now();
     // The child keeps the pipes of `output` open; that the parent has ended is seen by its connection.
     thread::spawn(move || run("fork", &[("RGPU_SERVER", &address)]));

@@ -21,6 +21,10 @@ pub const OLDEST_VERSION: u16 = 1;
 /// Bytes of a preamble: magic, kind, three bytes of zero, length of the message.
 pub const PREAMBLE_LEN: usize = 12;
 
+/// A bit of `features`, on unix sockets only: the bytes after the hellos go through a segment of memory that the server
+/// hands over with the last byte of its hello.
+pub const FEATURE_SHM: u64 = 1;
+
 choice! {
     /// What a handshake message is.
     pub enum HelloKind {

@@ -1,5 +1,7 @@
 //! The ways in which a program finds the client library, and a program that does not look for it.
 
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -43,6 +45,60 @@ fn a_folder_first_in_the_library_path() {
             .arg("sum")
             .env("LD_LIBRARY_PATH", &folder)));
     }
+}
+
+#[test]
+fn a_unix_socket_is_used_for_shared_memory_unless_turned_off() {
+    let server = Server::start(&built(), "512Mi");
+    let folder = libraries(&built());
+    let shares = |url: &str, shm: &str| {
+        let out = run(program(url, probe())
+            .arg("sum")
+            .env("LD_LIBRARY_PATH", &folder)
+            .env("RGPU_SHM", shm)
+            .env("RGPU_LOG", "debug"));
+        assert!(out.status.success(), "{out:?}");
+        assert_eq!(out.stdout, "right\n".repeat(20));
+        out.stderr.contains("through shared memory")
+    };
+    assert!(shares(&server.unix, ""));
+    assert!(shares(&format!("{}?delay=1ms", server.unix), ""));
+    assert!(!shares(&server.unix, "0"));
+    assert!(!shares(&server.tcp, ""));
+}
+
+/// As `ssh -L` or `socat` do: bytes go through, descriptors do not.
+#[test]
+fn a_unix_socket_that_is_forwarded_works_without_shared_memory() {
+    let server = Server::start(&built(), "512Mi");
+    let path = std::env::temp_dir().join(format!("rgpu-forward-{}", std::process::id()));
+    let listener = UnixListener::bind(&path).expect("bind");
+    let target = server
+        .unix
+        .strip_prefix("unix:")
+        .expect("a path")
+        .to_owned();
+    std::thread::spawn(move || {
+        let (client, _) = listener.accept().expect("accept");
+        let server = UnixStream::connect(target).expect("connect");
+        let pass = |mut from: UnixStream, mut to: UnixStream| {
+            std::thread::spawn(move || {
+                // Ends with either side.
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            })
+        };
+        pass(
+            client.try_clone().expect("clone"),
+            server.try_clone().expect("clone"),
+        );
+        pass(server, client);
+    });
+    let out = run(program(&format!("unix:{}", path.display()), probe())
+        .arg("sum")
+        .env("LD_LIBRARY_PATH", libraries(&built())));
+    std::fs::remove_file(path).expect("it is there");
+    assert_right(&out);
 }
 
 #[test]

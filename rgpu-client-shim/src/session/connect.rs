@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use rgpu_proto::handle::FIRST_MINTED;
 use rgpu_proto::hello::{
-    self, ClientHello, HelloKind, Intent, OLDEST_VERSION, PREAMBLE_LEN, Preamble, Refusal,
-    RefusalCode, ServerHello, VERSION,
+    self, ClientHello, FEATURE_SHM, HelloKind, Intent, OLDEST_VERSION, PREAMBLE_LEN, Preamble,
+    Refusal, RefusalCode, ServerHello, VERSION,
 };
 use rgpu_proto::limits::MAX_TEXT;
 use rgpu_proto::msg::PRIMARY_CONTEXT;
 use rgpu_proto::wire;
-use rgpu_transport::{Address, Connection, Receiver};
+use rgpu_transport::{Address, Connection, Receiver, Url, shm};
 
 /// A program without a server must know within 3 s: this is for connecting, and again, but in all, for the
 /// server's first word.
@@ -23,13 +23,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Devices of a session: the ids of their primary contexts come before those that a client mints.
 const MOST_DEVICES: usize = (FIRST_MINTED - PRIMARY_CONTEXT) as usize;
 
-/// Connects to the server at `address` and asks for `memory` bytes of a GPU. The error is for people.
-pub(crate) fn open(address: &str, memory: u64) -> Result<(Connection, ServerHello), String> {
+/// Connects to the server at `address` and asks for `memory` bytes of a GPU. With `share`, memory is shared with a server
+/// on this host. The error is for people.
+pub(crate) fn open(
+    address: &str,
+    memory: u64,
+    share: bool,
+) -> Result<(Connection, ServerHello), String> {
     let url: Address = address.parse().map_err(|error| format!("{error}"))?;
     let deadline = Instant::now() + CONNECT;
-    let connection = rgpu_transport::connect(&url, CONNECT)
+    let share = share && matches!(url.url, Url::Unix(_));
+    let connect = if share {
+        shm::connect
+    } else {
+        rgpu_transport::connect
+    };
+    let connection = connect(&url, CONNECT)
         .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;
-    greet(connection, &client_hello(memory), deadline)
+    let features = if share { FEATURE_SHM } else { 0 };
+    greet(connection, &client_hello(memory, features), deadline)
         .map_err(|reason| format!("no GPU from {url}: {reason}"))
 }
 
@@ -44,7 +56,7 @@ fn in_words(error: &io::Error) -> String {
     }
 }
 
-fn client_hello(memory: u64) -> ClientHello {
+fn client_hello(memory: u64, features: u64) -> ClientHello {
     let short = |text: String| text.chars().take(MAX_TEXT / 16).collect::<String>();
     let program = std::env::args_os().next().map_or_else(String::new, |path| {
         std::path::Path::new(&path)
@@ -54,7 +66,7 @@ fn client_hello(memory: u64) -> ClientHello {
     ClientHello {
         min_version: OLDEST_VERSION,
         max_version: VERSION,
-        features: 0,
+        features,
         intent: Intent::Session,
         memory,
         pid: std::process::id(),
@@ -89,6 +101,13 @@ pub(super) fn greet(
         (kind, body) = receive_message(&mut receiver, Instant::now() + PATIENCE)?;
     }
     let server = read_answer(kind, &body, words)?;
+    let announced = server.features & words.features & FEATURE_SHM != 0;
+    if announced && closer.shared_memory().is_none() {
+        // What lies between, such as `ssh -L`, passes no descriptors on.
+        sender
+            .send(&[io::IoSlice::new(&[shm::NOT_TAKEN])])
+            .map_err(|error| error.to_string())?;
+    }
     Ok((Connection::new(sender, receiver, closer, peer), server))
 }
 
@@ -176,14 +195,14 @@ mod tests {
     #[test]
     fn nobody_at_the_address_is_said_in_words() {
         let since = Instant::now();
-        let error = open("tcp://127.0.0.1:1", 0).expect_err("nobody listens there");
+        let error = open("tcp://127.0.0.1:1", 0, true).expect_err("nobody listens there");
         assert!(
             error.contains("tcp://127.0.0.1:1") && error.contains("refused"),
             "{error}"
         );
-        let error = open("unix:/no/such/socket", 0).expect_err("nothing there");
+        let error = open("unix:/no/such/socket", 0, true).expect_err("nothing there");
         assert!(error.contains("unix:/no/such/socket"), "{error}");
-        let error = open("gpu1", 0).expect_err("no address");
+        let error = open("gpu1", 0, true).expect_err("no address");
         assert!(error.contains("tcp://HOST:PORT"), "{error}");
         assert!(since.elapsed() < Duration::from_secs(3));
     }
@@ -196,7 +215,7 @@ mod tests {
             min_version: VERSION + 1,
             max_version: VERSION + 2,
         };
-        let words = client_hello(0);
+        let words = client_hello(0, 0);
         let error = read_answer(HelloKind::Refusal, &wire::to_bytes(&refusal), &words)
             .expect_err("refused");
         assert!(error.ends_with("upgrade the client"), "{error}");

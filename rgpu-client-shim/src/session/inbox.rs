@@ -6,7 +6,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rgpu_proto::frame::{Flags, HEADER_LEN, Header};
 use rgpu_proto::msg::stream::HostFuncDue;
@@ -317,25 +317,6 @@ impl Reader {
             })
     }
 
-    /// Polls for a while: whether something has come.
-    fn poll(&mut self) -> bool {
-        let until = Instant::now() + POLL;
-        loop {
-            // An error shows again in the read that follows.
-            if self
-                .receiver
-                .wait_ready(Some(Duration::ZERO))
-                .unwrap_or(true)
-            {
-                return true;
-            }
-            if Instant::now() >= until {
-                return false;
-            }
-            std::hint::spin_loop();
-        }
-    }
-
     /// Receives `len` packed bytes into `target` from `offset` on.
     fn fill_box(&mut self, target: &HostBox, offset: usize, len: usize) -> Result<(), Fatal> {
         let mut pieces = target.pieces(offset, len);
@@ -438,7 +419,7 @@ impl Session {
                     Err(error) => return Err(error.to_string()),
                 }
             } else {
-                reader.poll();
+                reader.receiver.linger(POLL);
             }
             self.read_frame(&mut reader).map(|()| true)
         }));

@@ -460,6 +460,11 @@ impl Session {
         self.inbox.give_up(watch);
     }
 
+    /// Whether it goes through memory that the server shares.
+    pub(crate) fn shares_memory(&self) -> bool {
+        self.closer.shared_memory().is_some()
+    }
+
     /// Whether every call waits.
     pub(crate) const fn is_synchronous(&self) -> bool {
         self.sync

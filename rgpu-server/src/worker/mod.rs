@@ -70,14 +70,13 @@ pub fn run(options: &Options, log: impl FnOnce(std::fs::File)) -> anyhow::Result
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
         Err(error) => return Err(error).context("cannot receive an assignment"),
     };
-    let connection = rgpu_transport::from_fd(socket)?;
     let libraries = libraries::Libraries::new(&options.driver);
     let parts = session::Parts {
         driver,
         libraries,
         store,
     };
-    session::serve(parts, &warm, &assign, connection, pipes, supervisor)
+    session::serve(parts, &warm, &assign, socket, pipes, supervisor)
 }
 
 fn load(path: &Path) -> anyhow::Result<Driver> {

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use rgpu_proto::derived::worker::{self as derived, Failure};
 use rgpu_proto::frame::{Flags, Header};
 use rgpu_proto::handle::{HandleKind, Id, Stream};
-use rgpu_proto::hello::{self, HelloKind, ServerHello};
+use rgpu_proto::hello::{self, FEATURE_SHM, HelloKind, ServerHello};
 use rgpu_proto::kinds::WorkerSide;
 use rgpu_proto::limits;
 use rgpu_proto::msg::{Goodbye, PRIMARY_CONTEXT};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::status::Status;
 use rgpu_proto::wire::{self, Decode};
-use rgpu_transport::{Closer, Connection};
+use rgpu_transport::{Closer, Connection, shm};
 
 use super::contexts::Contexts;
 use super::driver::Driver;
@@ -38,9 +38,6 @@ use super::wire_in::{Arrived, End, WireIn};
 use super::writer::Writer;
 use crate::handover::{self, Assign, Usage};
 use crate::store::Store;
-
-/// Optional features of this worker; none yet.
-const FEATURES: u64 = 0;
 
 /// Bytes of a buffer for data that travels inside its call.
 const SMALL_CHUNK: usize = limits::INLINE_DATA;
@@ -150,13 +147,12 @@ pub(super) fn serve(
     parts: Parts,
     warm: &Warm,
     assign: &Assign,
-    mut connection: Connection,
+    socket: OwnedFd,
     pipes: [std::fs::File; 2],
     supervisor: OwnedFd,
 ) -> anyhow::Result<()> {
     let window = Window::reserve(Arc::clone(&parts.driver), warm.device, assign.lease)?;
-    let hello = server_hello(warm, assign, &window);
-    connection.send(&[IoSlice::new(&hello::to_bytes(HelloKind::Server, &hello))])?;
+    let connection = greet(warm, assign, &window, socket)?;
     let (sender, receiver, closer) = connection.split();
     let writer = Arc::new(Writer::new(sender));
     let output = Output::start(pipes, &writer)?;
@@ -165,10 +161,25 @@ pub(super) fn serve(
     Ok(())
 }
 
-fn server_hello(warm: &Warm, assign: &Assign, window: &Window) -> ServerHello {
+/// Sends the hello, and shares memory with a client that offered to and is on this host.
+fn greet(warm: &Warm, assign: &Assign, window: &Window, socket: OwnedFd) -> io::Result<Connection> {
+    let wanted = assign.hello.features & FEATURE_SHM != 0;
+    let offer = wanted.then(|| shm::Offer::to(&socket)).flatten();
+    let features = offer.as_ref().map_or(0, |_| FEATURE_SHM);
+    let hello = server_hello(warm, assign, window, features);
+    let words = hello::to_bytes(HelloKind::Server, &hello);
+    if let Some(offer) = offer {
+        return offer.make(socket, &words);
+    }
+    let mut connection = rgpu_transport::from_fd(socket)?;
+    connection.send(&[IoSlice::new(&words)])?;
+    Ok(connection)
+}
+
+fn server_hello(warm: &Warm, assign: &Assign, window: &Window, features: u64) -> ServerHello {
     ServerHello {
         version: assign.version,
-        features: assign.hello.features & FEATURES,
+        features,
         session: assign.session,
         driver_version: warm.driver_version,
         // A session has one device: its worker's first.

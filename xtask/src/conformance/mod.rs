@@ -68,17 +68,21 @@ enum Mode {
     Local,
     /// A server over TCP.
     Tcp,
-    /// A server over a unix socket.
+    /// A server through shared memory, as at any unix socket.
+    Shm,
+    /// A server over a unix socket itself.
     Unix,
 }
 
 impl Mode {
-    const ALL: [Self; 3] = [Self::Local, Self::Tcp, Self::Unix];
+    /// Those that run where none is asked for.
+    const USUAL: [Self; 3] = [Self::Local, Self::Tcp, Self::Shm];
 
     fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Tcp => "tcp",
+            Self::Shm => "shm",
             Self::Unix => "unix",
         }
     }
@@ -116,7 +120,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let dist = dist::build(options.profile)?;
     let cuda = Cuda::install()?;
     let modes = if options.mode.is_empty() {
-        Mode::ALL.to_vec()
+        Mode::USUAL.to_vec()
     } else {
         options.mode.clone()
     };
@@ -221,7 +225,7 @@ impl Runner {
             if let Some(listen) = listen_url(mode) {
                 // Copies go through staging buffers here, as they do for a card, and straight to the memory there.
                 let access = match mode {
-                    Mode::Unix => "0",
+                    Mode::Shm | Mode::Unix => "0",
                     Mode::Local | Mode::Tcp => "1",
                 };
                 let variables = [("RGPU_SOFT_HOST_ACCESS", access)];
@@ -268,6 +272,9 @@ impl Runner {
             None => command.args(["local", "--"]),
         };
         command.arg(build::binary(&case.program.name, case.linkage));
+        if case.mode == Mode::Unix {
+            command.env("RGPU_SHM", "0");
+        }
         if let Some(devices) = case.program.expected.devices {
             command.env("RGPU_SOFT_DEVICES", devices.to_string());
         }
@@ -300,10 +307,14 @@ fn listen_url(mode: Mode) -> Option<String> {
         Mode::Local => None,
         Mode::Tcp => Some("tcp://127.0.0.1:0".to_owned()),
         // Short, since the path of a unix socket has room for about 100 bytes.
-        Mode::Unix => Some(format!(
+        Mode::Shm | Mode::Unix => Some(format!(
             "unix:{}",
             std::env::temp_dir()
-                .join(format!("rgpu-xtask-{}.sock", std::process::id()))
+                .join(format!(
+                    "rgpu-xtask-{}-{}.sock",
+                    mode.name(),
+                    std::process::id()
+                ))
                 .display()
         )),
     }

@@ -15,8 +15,10 @@ use tonic::transport::{Channel, Endpoint};
 /// No server there.
 pub(crate) async fn connect(url: &Url) -> anyhow::Result<ControlClient<Channel>> {
     let channel = match url {
-        Url::Tcp { .. } => {
-            let http = url.to_string().replacen("tcp://", "http://", 1);
+        Url::Tcp { .. } | Url::Rdma { .. } => {
+            let text = url.to_string();
+            let (_, host_port) = text.split_once("://").unwrap_or(("", &text));
+            let http = format!("http://{host_port}");
             Endpoint::from_shared(http)?.connect().await
         }
         Url::Unix(path) => {

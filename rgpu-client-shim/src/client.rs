@@ -103,10 +103,9 @@ pub(crate) fn init() -> Result<(), Status> {
 
 fn open() -> Result<Client, String> {
     let config = config::get();
-    let server = config
-        .server
-        .as_deref()
-        .ok_or("no GPU: RGPU_SERVER is not set (tcp://HOST:PORT or unix:/PATH)")?;
+    let server = config.server.as_deref().ok_or(
+        "no GPU: RGPU_SERVER is not set (tcp://HOST:PORT, rdma://HOST:PORT or unix:/PATH)",
+    )?;
     let memory = match config.memory.as_deref() {
         None => 0,
         Some(text) => config::parse_size(text)

@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `RGPU_SERVER` | where the server is: `tcp://HOST:PORT` or `unix:/PATH` |
+//! | `RGPU_SERVER` | where the server is: `tcp://HOST:PORT`, `rdma://HOST:PORT` or `unix:/PATH` |
 //! | `RGPU_MEMORY` | device memory to lease, such as `256Mi`; the server's default where unset |
 //! | `RGPU_SHM` | `0`: no shared memory with a server at a unix socket |
 //! | `RGPU_SYNC` | `1`: every call waits for its result |

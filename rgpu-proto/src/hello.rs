@@ -25,6 +25,10 @@ pub const PREAMBLE_LEN: usize = 12;
 /// hands over with the last byte of its hello.
 pub const FEATURE_SHM: u64 = 1;
 
+/// A bit of `features`, on TCP only: after the hellos both sides tell each other their queue pairs, the client first, and
+/// go on over RDMA. The connection stays as the sign of life.
+pub const FEATURE_RDMA: u64 = 2;
+
 choice! {
     /// What a handshake message is.
     pub enum HelloKind {

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Address, Close, Connection, ReceiveBytes, SendBytes, Url, emulate};
+use crate::{Address, Close, Connection, ReceiveBytes, SendBytes, Url, emulate, rdma};
 
 /// Slices given to one `writev`; IOV_MAX is 1024 on Linux.
 const MAX_SLICES: usize = 64;
@@ -25,7 +25,8 @@ pub fn connect(address: &Address, timeout: Duration) -> io::Result<Connection> {
 
 fn connect_directly(url: &Url, timeout: Duration) -> io::Result<Connection> {
     match url {
-        Url::Tcp { host, port } => {
+        // Without the server's first words nothing is known of RDMA: `rdma::reach` goes on from there.
+        Url::Tcp { host, port } | Url::Rdma { host, port } => {
             connect_tcp(host, *port, timeout).and_then(|s| tcp(s, url.to_string()))
         }
         Url::Unix(path) => unix(UnixStream::connect(path)?, url.to_string()),
@@ -71,7 +72,7 @@ pub(crate) fn family(fd: BorrowedFd<'_>) -> io::Result<i32> {
 
 /// Tries each address of the name. `getaddrinfo` has no timeout of its own, so it runs on a thread that
 /// is left behind where it takes too long.
-fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+pub(crate) fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::now() + timeout;
     let addresses = resolve(host, port, timeout)?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no addresses");
@@ -112,7 +113,7 @@ fn resolve(host: &str, port: u16, timeout: Duration) -> io::Result<Vec<SocketAdd
     })
 }
 
-fn tcp(stream: TcpStream, peer: String) -> io::Result<Connection> {
+pub(crate) fn tcp(stream: TcpStream, peer: String) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     stream.set_nonblocking(false)?;
     keep_alive(stream.as_fd())?;
@@ -141,7 +142,7 @@ fn unix(stream: UnixStream, peer: String) -> io::Result<Connection> {
 }
 
 /// A dead peer is noticed after 10 s of silence and three probes 3 s apart.
-fn keep_alive(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn keep_alive(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
     set_option(fd, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, 10)?;
     set_option(fd, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, 3)?;
@@ -345,10 +346,15 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Listens at `url`. A unix socket file that no process listens on any more is replaced.
+    /// Listens at `url`: by TCP for RDMA, where this host has it. A unix socket file that no process listens on any more is
+    /// replaced.
     pub fn bind(url: &Url) -> io::Result<Self> {
         match url {
             Url::Tcp { host, port } => Ok(Self::Tcp(TcpListener::bind((host.as_str(), *port))?)),
+            Url::Rdma { host, port } => {
+                rdma::check()?;
+                Ok(Self::Tcp(TcpListener::bind((host.as_str(), *port))?))
+            }
             Url::Unix(path) => {
                 if let Err(error) = UnixStream::connect(path)
                     && error.kind() == io::ErrorKind::ConnectionRefused

@@ -14,6 +14,13 @@ pub enum Url {
         /// Port; 0 lets the system choose (listeners only).
         port: u16,
     },
+    /// `rdma://host:port`: a server at `tcp://host:port`, with which a client goes on over RDMA.
+    Rdma {
+        /// Name or address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
     /// `unix:/path`.
     Unix(PathBuf),
 }
@@ -22,11 +29,8 @@ pub enum Url {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// A scheme that does not exist here.
-    #[error("`{0}` is no server address: expected tcp://HOST:PORT or unix:/PATH")]
+    #[error("`{0}` is no server address: expected tcp://HOST:PORT, rdma://HOST:PORT or unix:/PATH")]
     Scheme(String),
-    /// `rdma://`, which is not built yet.
-    #[error("`{0}`: the rdma transport is not available yet; use tcp://HOST:PORT or unix:/PATH")]
-    Rdma(String),
     /// No usable host and port.
     #[error("`{0}` lacks a host and a port between 0 and 65535, as in tcp://gpu1:7461")]
     HostPort(String),
@@ -48,7 +52,12 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         if let Some(rest) = text.strip_prefix("tcp://") {
-            return tcp(rest).ok_or_else(|| UrlError::HostPort(text.into()));
+            let (host, port) = host_port(rest).ok_or_else(|| UrlError::HostPort(text.into()))?;
+            return Ok(Self::Tcp { host, port });
+        }
+        if let Some(rest) = text.strip_prefix("rdma://") {
+            let (host, port) = host_port(rest).ok_or_else(|| UrlError::HostPort(text.into()))?;
+            return Ok(Self::Rdma { host, port });
         }
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -61,14 +70,11 @@ impl FromStr for Url {
                 Err(UrlError::Path(text.into()))
             };
         }
-        if text.starts_with("rdma://") {
-            return Err(UrlError::Rdma(text.into()));
-        }
         Err(UrlError::Scheme(text.into()))
     }
 }
 
-fn tcp(rest: &str) -> Option<Url> {
+fn host_port(rest: &str) -> Option<(String, u16)> {
     let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
     let port = port.parse().ok()?;
     let host = match host.strip_prefix('[') {
@@ -78,18 +84,20 @@ fn tcp(rest: &str) -> Option<Url> {
     };
     // Names and addresses need no other characters; `%` comes before an IPv6 zone.
     let usable = |c: char| c.is_alphanumeric() || "-._:%".contains(c);
-    (!host.is_empty() && host.chars().all(usable)).then(|| Url::Tcp {
-        host: host.into(),
-        port,
-    })
+    (!host.is_empty() && host.chars().all(usable)).then(|| (host.into(), port))
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        let (scheme, host, port) = match self {
+            Self::Tcp { host, port } => ("tcp", host, port),
+            Self::Rdma { host, port } => ("rdma", host, port),
+            Self::Unix(path) => return write!(f, "unix:{}", path.display()),
+        };
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
         }
     }
 }
@@ -104,6 +112,8 @@ mod tests {
             "tcp://gpu1:7461",
             "tcp://[::1]:7461",
             "tcp://127.0.0.1:0",
+            "rdma://gpu1:7461",
+            "rdma://[::1]:7461",
             "unix:/run/rgpu.sock",
         ] {
             let url: Url = text.parse().expect(text);
@@ -124,7 +134,7 @@ mod tests {
             ("tcp://gpu1/x:1", "lacks a host and a port"),
             ("tcp://[[a]:1", "lacks a host and a port"),
             ("unix:relative", "lacks an absolute path"),
-            ("rdma://gpu1:7461", "not available yet"),
+            ("rdma://gpu1", "lacks a host and a port"),
         ] {
             let error = text.parse::<Url>().expect_err(text).to_string();
             assert!(error.contains(part), "{error}");

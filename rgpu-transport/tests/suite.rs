@@ -1,7 +1,7 @@
 //! One set of tests, run over every transport.
 
 use std::io::{ErrorKind, IoSlice, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rgpu_transport::rdma::Offer;
 use rgpu_transport::{
-    Address, Connection, Link, Listener, Url, connect, emulate, from_fd, memory, shm,
+    Address, Connection, Link, Listener, Url, connect, emulate, from_fd, memory, rdma, shm,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,13 +77,18 @@ fn slower_shared_memory() -> (Connection, Connection) {
 
 fn rdma() -> (Connection, Connection) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = listener.local_addr().expect("address");
-    let end = |socket: TcpStream| {
-        let offer = Offer::new(&socket).expect("an RDMA device");
-        offer.connect(socket, "rdma".into()).expect("connect")
-    };
-    let server = thread::spawn(move || end(listener.accept().expect("accept").0));
-    let client = end(TcpStream::connect(address).expect("connect"));
+    let port = listener.local_addr().expect("address").port();
+    let server = thread::spawn(move || {
+        let socket = OwnedFd::from(listener.accept().expect("accept").0);
+        let offer = rdma::Offer::to(&socket).expect("an RDMA device");
+        offer.make(socket, b"words").expect("connect")
+    });
+    let address: Address = format!("rdma://127.0.0.1:{port}").parse().expect("address");
+    let (mut words, upgrade) = rdma::reach(&address, TIMEOUT).expect("connect");
+    let mut got = [0; 5];
+    words.receive(&mut got).expect("words");
+    assert_eq!(&got, b"words");
+    let client = upgrade.finish(words).expect("connect");
     (client, server.join().expect("server"))
 }
 

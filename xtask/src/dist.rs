@@ -55,6 +55,13 @@ pub(crate) struct Dist {
 }
 
 impl Dist {
+    /// What was built before.
+    pub(crate) fn of(profile: Profile) -> Self {
+        Self {
+            root: paths::target().join(profile.dist()),
+        }
+    }
+
     /// Its folder.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -125,9 +132,7 @@ pub(crate) fn build(profile: Profile) -> Result<Dist> {
     if !process::shown(&mut cargo)? {
         bail!("the build failed; see cargo's messages above");
     }
-    let dist = Dist {
-        root: paths::target().join(profile.dist()),
-    };
+    let dist = Dist::of(profile);
     for (built, place) in FILES {
         place_file(
             &paths::target().join(profile.folder()).join(built),

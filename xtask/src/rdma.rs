@@ -1,27 +1,49 @@
 //! RDMA without hardware: tests in a virtual machine with Soft-RoCE, whose processors are emulated, some ten times slower
 //! than real ones. So nothing is built there, and nothing measured.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::paths;
-use crate::process;
+use crate::dist::{self, Profile};
+use crate::{conformance, paths, process};
 
 /// Seconds that a machine may take, its start included.
 const LIMIT: u32 = 600;
 
-/// Runs the tests of the transport which need a device.
+/// CUDA programs that together send small and large pieces both ways, at once from several threads, lose their context,
+/// fork, and end with work under way.
+const PROGRAMS: &[&str] = &[
+    "copies",
+    "error_illegal_address",
+    "events",
+    "exit_with_work",
+    "fork_after_use",
+    "host_callbacks",
+    "many_launches",
+    "threads_and_streams",
+    "vector_add",
+];
+
+/// Runs the tests of the transport which need a device, and CUDA programs on a server over RDMA.
 pub(crate) fn run() -> Result<()> {
     let tests = build_tests()?;
     ensure!(tests.len() >= 2, "cargo built no tests of the transport");
+    let programs: Vec<_> = PROGRAMS.iter().map(|&name| name.to_owned()).collect();
+    conformance::build_programs(&programs)?;
+    dist::build(Profile::Dev)?;
     for test in tests {
-        in_machine(&[test.as_os_str().as_ref(), Path::new("--ignored")])?;
+        in_machine(Command::new(test).arg("--ignored"))?;
     }
-    Ok(())
+    // One at a time: a server gives up on clients that are slower than any real one.
+    let mut conform = Command::new(std::env::current_exe()?);
+    conform.arg("conformance").args(PROGRAMS);
+    conform.args(["--mode", "rdma", "--profile", "dev", "--prebuilt"]);
+    conform.args(["--jobs", "1", "--timeout", "120"]);
+    in_machine(&conform)
 }
 
 /// The transport's test programs.
@@ -48,13 +70,14 @@ fn build_tests() -> Result<Vec<PathBuf>> {
 }
 
 /// Runs a command in the machine.
-fn in_machine(command: &[&Path]) -> Result<()> {
+fn in_machine(command: &Command) -> Result<()> {
     let mut machine = Command::new(paths::root().join("tests/rdma-vm.sh"));
     machine
         .current_dir(paths::root())
         .env("RDMA_VM_CACHE", paths::cache().join("rdma-vm"))
         .args(["--timeout", &LIMIT.to_string(), "--"])
-        .args(command);
+        .arg(command.get_program())
+        .args(command.get_args());
     if process::shown(&mut machine).context("cannot start the machine")? {
         return Ok(());
     }

@@ -243,7 +243,7 @@ fn clippy() -> Result<()> {
 
 fn build() -> Result<()> {
     dist::build(Profile::Release)?;
-    conformance::build_programs()
+    conformance::build_programs(&[])
 }
 
 /// The tests of the whole find `rgpu` and its libraries beside themselves, where cargo builds them.

@@ -17,8 +17,8 @@ use crate::{control, frameworks, size};
 /// otherwise. Its exit status is that of the program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]. With `?delay=1ms&rate=10gbit` behind it,
-    /// a network is emulated that adds 1 ms to each round trip and carries 10 Gbit/s each way
+    /// The server: tcp://HOST:PORT, rdma://HOST:PORT or unix:/PATH [default: the local server]. With
+    /// `?delay=1ms&rate=10gbit` behind it, a network is emulated that adds 1 ms to each round trip and carries 10 Gbit/s each way
     #[arg(long, value_name = "URL", env = SERVER_VARIABLE)]
     server: Option<Address>,
     /// GPU memory to lease, such as 512Mi [default: the server's]

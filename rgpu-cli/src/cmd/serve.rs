@@ -20,8 +20,8 @@ use crate::{log, size};
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) gpu: GpuArgs,
-    /// Where to listen, may be repeated: tcp://HOST:PORT or unix:/PATH [default: the local server's socket and
-    /// tcp://127.0.0.1:7461]
+    /// Where to listen, may be repeated: tcp://HOST:PORT, also for clients of rdma://HOST:PORT, or unix:/PATH
+    /// [default: the local server's socket and tcp://127.0.0.1:7461]
     #[arg(long, value_name = "URL")]
     listen: Vec<Url>,
 }

@@ -10,7 +10,7 @@ use crate::{control, size};
 /// Show GPUs, and who uses them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server: tcp://HOST:PORT or unix:/PATH [default: the local server]
+    /// The server: tcp://HOST:PORT, rdma://HOST:PORT or unix:/PATH [default: the local server]
     #[arg(long, value_name = "URL", env = SERVER_VARIABLE)]
     server: Option<Address>,
     /// Print JSON

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use rgpu_proto::handle::FIRST_MINTED;
 use rgpu_proto::hello::{
-    self, ClientHello, FEATURE_SHM, HelloKind, Intent, OLDEST_VERSION, PREAMBLE_LEN, Preamble,
-    Refusal, RefusalCode, ServerHello, VERSION,
+    self, ClientHello, FEATURE_RDMA, FEATURE_SHM, HelloKind, Intent, OLDEST_VERSION, PREAMBLE_LEN,
+    Preamble, Refusal, RefusalCode, ServerHello, VERSION,
 };
 use rgpu_proto::limits::MAX_TEXT;
 use rgpu_proto::msg::PRIMARY_CONTEXT;
 use rgpu_proto::wire;
-use rgpu_transport::{Address, Connection, Receiver, Url, shm};
+use rgpu_transport::{Address, Connection, Receiver, Url, rdma, shm};
 
 /// A program without a server must know within 3 s: this is for connecting, and again, but in all, for the
 /// server's first word.
@@ -31,18 +31,39 @@ pub(crate) fn open(
     share: bool,
 ) -> Result<(Connection, ServerHello), String> {
     let url: Address = address.parse().map_err(|error| format!("{error}"))?;
-    let deadline = Instant::now() + CONNECT;
+    let mut deadline = Instant::now() + CONNECT;
     let share = share && matches!(url.url, Url::Unix(_));
-    let connect = if share {
-        shm::connect
-    } else {
-        rgpu_transport::connect
+    let (connection, upgrade) = match url.url {
+        Url::Rdma { .. } => {
+            rdma::reach(&url, CONNECT).map(|(connection, upgrade)| (connection, Some(upgrade)))
+        }
+        _ if share => shm::connect(&url, CONNECT).map(|connection| (connection, None)),
+        _ => rgpu_transport::connect(&url, CONNECT).map(|connection| (connection, None)),
+    }
+    .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;
+    let features = match &upgrade {
+        Some(_) => {
+            // The server is not to blame for the time that devices of this host took.
+            deadline = Instant::now() + CONNECT;
+            FEATURE_RDMA
+        }
+        None if share => FEATURE_SHM,
+        None => 0,
     };
-    let connection = connect(&url, CONNECT)
-        .map_err(|error| format!("cannot reach a server at {url}: {}", in_words(&error)))?;
-    let features = if share { FEATURE_SHM } else { 0 };
-    greet(connection, &client_hello(memory, features), deadline)
-        .map_err(|reason| format!("no GPU from {url}: {reason}"))
+    let (connection, server) = greet(connection, &client_hello(memory, features), deadline)
+        .map_err(|reason| format!("no GPU from {url}: {reason}"))?;
+    let connection = match upgrade {
+        None => connection,
+        Some(_) if server.features & FEATURE_RDMA == 0 => {
+            return Err(format!(
+                "no GPU from {url}: its host has no RDMA (its log says why); tcp:// in the address works without"
+            ));
+        }
+        Some(upgrade) => upgrade
+            .finish(connection)
+            .map_err(|error| format!("no GPU from {url}: {error}"))?,
+    };
+    Ok((connection, server))
 }
 
 fn in_words(error: &io::Error) -> String {

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use rgpu_proto::derived::worker::{self as derived, Failure};
 use rgpu_proto::frame::{Flags, Header};
 use rgpu_proto::handle::{HandleKind, Id, Stream};
-use rgpu_proto::hello::{self, FEATURE_SHM, HelloKind, ServerHello};
+use rgpu_proto::hello::{self, FEATURE_RDMA, FEATURE_SHM, HelloKind, ServerHello};
 use rgpu_proto::kinds::WorkerSide;
 use rgpu_proto::limits;
 use rgpu_proto::msg::{Goodbye, PRIMARY_CONTEXT};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::status::Status;
 use rgpu_proto::wire::{self, Decode};
-use rgpu_transport::{Closer, Connection, shm};
+use rgpu_transport::{Closer, Connection, rdma, shm};
 
 use super::contexts::Contexts;
 use super::driver::Driver;
@@ -161,19 +161,51 @@ pub(super) fn serve(
     Ok(())
 }
 
-/// Sends the hello, and shares memory with a client that offered to and is on this host.
+/// A way that is faster than the client's socket.
+enum Faster {
+    Memory(shm::Offer),
+    Rdma(Box<rdma::Offer>),
+}
+
+impl Faster {
+    /// The first way that the client offered to take and that works here.
+    fn of(wanted: u64, socket: &OwnedFd) -> Option<Self> {
+        if wanted & FEATURE_SHM != 0
+            && let Some(offer) = shm::Offer::to(socket)
+        {
+            return Some(Self::Memory(offer));
+        }
+        if wanted & FEATURE_RDMA != 0 {
+            let offer = rdma::Offer::to(socket)
+                .inspect_err(|error| tracing::warn!(%error, "no RDMA for this client"));
+            return offer.ok().map(Box::new).map(Self::Rdma);
+        }
+        None
+    }
+
+    const fn feature(&self) -> u64 {
+        match self {
+            Self::Memory(_) => FEATURE_SHM,
+            Self::Rdma(_) => FEATURE_RDMA,
+        }
+    }
+}
+
+/// Sends the hello, and takes a faster way that it announces.
 fn greet(warm: &Warm, assign: &Assign, window: &Window, socket: OwnedFd) -> io::Result<Connection> {
-    let wanted = assign.hello.features & FEATURE_SHM != 0;
-    let offer = wanted.then(|| shm::Offer::to(&socket)).flatten();
-    let features = offer.as_ref().map_or(0, |_| FEATURE_SHM);
+    let faster = Faster::of(assign.hello.features, &socket);
+    let features = faster.as_ref().map_or(0, Faster::feature);
     let hello = server_hello(warm, assign, window, features);
     let words = hello::to_bytes(HelloKind::Server, &hello);
-    if let Some(offer) = offer {
-        return offer.make(socket, &words);
+    match faster {
+        Some(Faster::Memory(offer)) => offer.make(socket, &words),
+        Some(Faster::Rdma(offer)) => offer.make(socket, &words),
+        None => {
+            let mut connection = rgpu_transport::from_fd(socket)?;
+            connection.send(&[IoSlice::new(&words)])?;
+            Ok(connection)
+        }
     }
-    let mut connection = rgpu_transport::from_fd(socket)?;
-    connection.send(&[IoSlice::new(&words)])?;
-    Ok(connection)
 }
 
 fn server_hello(warm: &Warm, assign: &Assign, window: &Window, features: u64) -> ServerHello {

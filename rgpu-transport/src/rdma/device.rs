@@ -40,7 +40,7 @@ const MOST_GIDS: usize = 1024;
 impl Port {
     /// The port that reaches others as `local` does. Where none has that address, as with a loopback or an InfiniBand
     /// fabric beside the Ethernet, the best of those in use.
-    pub(super) fn choose(local: Option<IpAddr>) -> io::Result<Self> {
+    pub(super) fn choose(local: IpAddr) -> io::Result<Self> {
         let mut best: Option<(u32, Self)> = None;
         let devices = Device::all()?;
         let names: Vec<_> = devices.iter().map(|device| device.name.clone()).collect();
@@ -60,7 +60,7 @@ impl Port {
                 ),
             };
             io::Error::new(
-                io::ErrorKind::NotFound,
+                io::ErrorKind::Unsupported,
                 format!("{found}; tcp://HOST:PORT works without"),
             )
         })
@@ -119,8 +119,8 @@ impl Device {
     }
 
     /// Usable addresses at ports that are up; the lower the number, the better.
-    fn ports(self: &Arc<Self>, local: Option<IpAddr>) -> io::Result<Vec<(u32, Port)>> {
-        let local = local.map(mapped);
+    fn ports(self: &Arc<Self>, local: IpAddr) -> io::Result<Vec<(u32, Port)>> {
+        let local = mapped(local);
         let mut ports = Vec::new();
         for entry in self.gids()? {
             let (Ok(number), Ok(gid_index)) =
@@ -219,7 +219,7 @@ fn mapped(address: IpAddr) -> [u8; 16] {
 
 /// How good an address is, `None` where it is of no use. RoCE of version 1 does not pass routers, and whoever has it has
 /// version 2.
-fn rank(kind: u32, gid: &[u8; 16], local: Option<[u8; 16]>) -> Option<u32> {
+fn rank(kind: u32, gid: &[u8; 16], local: [u8; 16]) -> Option<u32> {
     if *gid == [0; 16] {
         return None;
     }
@@ -227,7 +227,7 @@ fn rank(kind: u32, gid: &[u8; 16], local: Option<[u8; 16]>) -> Option<u32> {
     let link_local = gid[..8] == [0xfe, 0x80, 0, 0, 0, 0, 0, 0];
     match kind {
         _ if kind == IBV_GID_TYPE_ROCE_V1 => None,
-        _ if local == Some(*gid) => Some(0),
+        _ if local == *gid => Some(0),
         _ if kind == IBV_GID_TYPE_IB => Some(1),
         _ if v4 => Some(2),
         _ if !link_local => Some(3),
@@ -244,20 +244,16 @@ mod tests {
         let v4: IpAddr = "192.0.2.1".parse().unwrap();
         let v6: IpAddr = "fd00:2::1".parse().unwrap();
         let link: IpAddr = "fe80::1".parse().unwrap();
-        let order = |local: Option<IpAddr>| {
-            let local = local.map(mapped);
+        let order = |local: IpAddr| {
             let mut all = [v4, v6, link];
-            all.sort_by_key(|gid| rank(IBV_GID_TYPE_ROCE_V2, &mapped(*gid), local));
+            all.sort_by_key(|gid| rank(IBV_GID_TYPE_ROCE_V2, &mapped(*gid), mapped(local)));
             all
         };
-        assert_eq!(order(None), [v4, v6, link]);
-        assert_eq!(order(Some("127.0.0.1".parse().unwrap())), [v4, v6, link]);
-        assert_eq!(order(Some(v6)), [v6, v4, link]);
-        assert_eq!(order(Some(link)), [link, v4, v6]);
-        assert_eq!(
-            rank(IBV_GID_TYPE_ROCE_V1, &mapped(v4), Some(mapped(v4))),
-            None
-        );
-        assert_eq!(rank(IBV_GID_TYPE_ROCE_V2, &[0; 16], None), None);
+        assert_eq!(order("127.0.0.1".parse().unwrap()), [v4, v6, link]);
+        assert_eq!(order(v6), [v6, v4, link]);
+        assert_eq!(order(link), [link, v4, v6]);
+        let (v4, none) = (mapped(v4), [0; 16]);
+        assert_eq!(rank(IBV_GID_TYPE_ROCE_V1, &v4, v4), None);
+        assert_eq!(rank(IBV_GID_TYPE_ROCE_V2, &none, none), None);
     }
 }

@@ -29,11 +29,12 @@ mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Connection;
+use crate::{Address, Connection, Url, emulate};
 use card::Peer;
 use device::Port;
 use life::{Life, RdmaCloser};
@@ -70,10 +71,10 @@ impl Offer {
     /// Makes ready to leave `socket` for RDMA, on the device with the socket's address.
     ///
     /// # Errors
-    /// No verbs library, no device, too little memory that may be locked: in words, with what to do.
-    pub fn new(socket: &TcpStream) -> io::Result<Self> {
-        let local = socket.local_addr().ok().map(|address| address.ip());
-        let port = Port::choose(local.map(|ip| ip.to_canonical()))?;
+    /// No TCP socket, no verbs library, no device, too little memory that may be locked: in words, with what to do.
+    pub fn to(socket: &impl AsFd) -> io::Result<Self> {
+        let socket = TcpStream::from(socket.as_fd().try_clone_to_owned()?);
+        let port = Port::choose(socket.local_addr()?.ip().to_canonical())?;
         let device = &port.device;
         let mut offer = Self {
             sending: Queue::new(device, sender::SENDS, sender::RECEIVES)?,
@@ -88,12 +89,20 @@ impl Offer {
         Ok(offer)
     }
 
-    /// Connects to the peer, which does the same at the other end of `socket`.
+    /// Says `words` to the client, which announce the offer, and connects to it once it answers with its card.
     ///
     /// # Errors
-    /// The peer is gone, too slow, or no peer; or the devices do not reach each other.
-    pub fn connect(self, socket: TcpStream, peer: String) -> io::Result<Connection> {
-        let (sender, receiver, closer) = self.join(socket)?;
+    /// The client is gone, too slow, or no client; or the devices do not reach each other.
+    pub fn make(self, socket: OwnedFd, words: &[u8]) -> io::Result<Connection> {
+        let mut socket = TcpStream::from(socket);
+        let peer = format!("rdma://{}", socket.peer_addr()?);
+        socket.set_nonblocking(false)?;
+        socket.write_all(words)?;
+        self.connect(socket, Turn::Second, peer)
+    }
+
+    fn connect(self, socket: TcpStream, turn: Turn, peer: String) -> io::Result<Connection> {
+        let (sender, receiver, closer) = self.join(socket, turn)?;
         Ok(Connection::new(
             Box::new(sender),
             Box::new(receiver),
@@ -102,8 +111,13 @@ impl Offer {
         ))
     }
 
-    fn join(self, mut socket: TcpStream) -> io::Result<(RdmaSender, RdmaReceiver, RdmaCloser)> {
-        socket.set_nonblocking(false)?;
+    fn join(
+        self,
+        mut socket: TcpStream,
+        turn: Turn,
+    ) -> io::Result<(RdmaSender, RdmaReceiver, RdmaCloser)> {
+        socket.set_nodelay(true)?;
+        crate::socket::keep_alive(socket.as_fd())?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let (sending_from, receiving_from) = (first_packet(), first_packet());
         let card = Peer {
@@ -114,10 +128,15 @@ impl Offer {
             sender: (self.sending.number(), sending_from),
             slots: (self.slots.address(), self.slots.remote_key()),
         };
-        socket.write_all(&card.to_bytes())?;
+        if turn == Turn::First {
+            socket.write_all(&card.to_bytes())?;
+        }
         let mut bytes = [0; card::LEN];
-        socket.read_exact(&mut bytes)?;
+        hear(&mut socket, &mut bytes)?;
         let peer = Peer::from_bytes(&bytes)?;
+        if turn == Turn::Second {
+            socket.write_all(&card.to_bytes())?;
+        }
 
         let Self {
             port,
@@ -138,13 +157,88 @@ impl Offer {
         // Nothing is sent before the peer can receive it.
         socket.write_all(&[READY])?;
         let mut ready = [0];
-        socket.read_exact(&mut ready)?;
+        hear(&mut socket, &mut ready)?;
         if ready != [READY] {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let closer = RdmaCloser { life, descriptors };
         Ok((sender, receiver, closer))
     }
+}
+
+/// What the peer says, within [`PATIENCE`].
+fn hear(socket: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {
+    socket
+        .read_exact(bytes)
+        .map_err(|error| match error.kind() {
+            // What a timeout of a socket is called.
+            io::ErrorKind::WouldBlock => io::Error::new(
+                io::ErrorKind::TimedOut,
+                "RDMA: the peer does not tell its queue pairs",
+            ),
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "RDMA: the peer gave up; its log says why",
+            ),
+            _ => error,
+        })
+}
+
+/// Whose card comes first: the client's, as it may have read ahead behind the server's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Second,
+}
+
+/// A client's side of an RDMA connection, after its TCP connection was made.
+#[derive(Debug)]
+pub struct Upgrade {
+    offer: Offer,
+    socket: TcpStream,
+    address: Address,
+}
+
+/// Connects to a server by TCP, to go on over RDMA once its words announce that it offers that.
+///
+/// # Errors
+/// As [`Offer::to`], or nobody is there.
+pub fn reach(address: &Address, timeout: Duration) -> io::Result<(Connection, Upgrade)> {
+    let Url::Rdma { host, port } = &address.url else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let socket = crate::socket::connect_tcp(host, *port, timeout)?;
+    let upgrade = Upgrade {
+        offer: Offer::to(&socket)?,
+        socket: socket.try_clone()?,
+        address: address.clone(),
+    };
+    let words = crate::socket::tcp(socket, address.url.to_string())?;
+    Ok((words, upgrade))
+}
+
+impl Upgrade {
+    /// Leaves the connection of the words for one over RDMA.
+    ///
+    /// # Errors
+    /// The server is gone, too slow, or no server; or the devices do not reach each other.
+    pub fn finish(self, words: Connection) -> io::Result<Connection> {
+        drop(words);
+        let peer = self.address.url.to_string();
+        let connection = self.offer.connect(self.socket, Turn::First, peer)?;
+        match self.address.link {
+            Some(link) => emulate(connection, link),
+            None => Ok(connection),
+        }
+    }
+}
+
+/// Whether this host has what RDMA needs.
+///
+/// # Errors
+/// What is missing, in words.
+pub fn check() -> io::Result<()> {
+    Port::choose(Ipv4Addr::UNSPECIFIED.into()).map(drop)
 }
 
 /// Number of the first packet: random, so that late packets of another connection fit none.

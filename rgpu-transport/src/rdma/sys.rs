@@ -2,6 +2,7 @@
 //!
 //! What verbs.h has as inline functions goes through the table of operations that a context carries, as there.
 
+use std::error::Error;
 use std::ffi::{CStr, c_int};
 use std::io;
 use std::sync::OnceLock;
@@ -32,6 +33,7 @@ pub(super) fn verbs() -> io::Result<&'static Verbs> {
     let loaded = VERBS.get_or_init(|| {
         // SAFETY: libibverbs is an ordinary library; its constructors ask nothing of whoever loads it.
         let verbs = unsafe { Verbs::new(NAME) }.map_err(|error| {
+            let error = error.source().unwrap_or(&error);
             format!(
                 "RDMA needs {NAME}, which cannot be loaded ({error}): install rdma-core \
                  (libibverbs1 and ibverbs-providers), or use tcp://HOST:PORT"

@@ -19,12 +19,12 @@ fn sockets() -> (TcpStream, TcpStream) {
 /// Two sides, of which the test makes the first do what none does.
 fn pair() -> (Side, Side) {
     let (a, b) = sockets();
-    let join = |socket: TcpStream| {
-        let offer = Offer::new(&socket).expect("an RDMA device");
-        offer.join(socket).expect("connect")
+    let join = |socket: TcpStream, turn| {
+        let offer = Offer::to(&socket).expect("an RDMA device");
+        offer.join(socket, turn).expect("connect")
     };
-    let other = thread::spawn(move || join(b));
-    (join(a), other.join().expect("thread"))
+    let other = thread::spawn(move || join(b, Turn::Second));
+    (join(a, Turn::First), other.join().expect("thread"))
 }
 
 /// The receiver of a side whose peer does `what` ends with an error that holds `words`.
@@ -157,7 +157,10 @@ fn what_is_no_card_is_refused() {
     let (a, mut b) = sockets();
     let words = [b'x'; card::LEN];
     let other = thread::spawn(move || b.write_all(&words).map(|()| b));
-    let error = Offer::new(&a).expect("a device").join(a).map(drop);
+    let error = Offer::to(&a)
+        .expect("a device")
+        .join(a, Turn::First)
+        .map(drop);
     let error = error.expect_err("no card").to_string();
     assert!(error.contains("something else"), "{error}");
     drop(other.join().expect("thread").expect("written"));

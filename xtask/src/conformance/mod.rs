@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Cargo profile for rgpu itself
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
+    /// Build nothing, run what is there
+    #[arg(long, hide = true)]
+    prebuilt: bool,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Options {
             timeout: 60,
             driver: "software".to_owned(),
             profile: Profile::Release,
+            prebuilt: false,
         }
     }
 }
@@ -72,6 +76,8 @@ enum Mode {
     Shm,
     /// A server over a unix socket itself.
     Unix,
+    /// A server over RDMA, on a host that has it; runs only where it is asked for.
+    Rdma,
 }
 
 impl Mode {
@@ -84,6 +90,7 @@ impl Mode {
             Self::Tcp => "tcp",
             Self::Shm => "shm",
             Self::Unix => "unix",
+            Self::Rdma => "rdma",
         }
     }
 }
@@ -113,11 +120,15 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
         .unwrap_or(1)
         .max(1);
-    build_all(&programs, jobs)?;
-    if options.build_only {
-        return Ok(true);
-    }
-    let dist = dist::build(options.profile)?;
+    let dist = if options.prebuilt {
+        Dist::of(options.profile)
+    } else {
+        build_all(&programs, jobs)?;
+        if options.build_only {
+            return Ok(true);
+        }
+        dist::build(options.profile)?
+    };
     let cuda = Cuda::install()?;
     let modes = if options.mode.is_empty() {
         Mode::USUAL.to_vec()
@@ -171,9 +182,9 @@ fn build_all(programs: &[Program], jobs: usize) -> Result<()> {
     Ok(())
 }
 
-/// Builds every program for others who run them (the tests do).
-pub(crate) fn build_programs() -> Result<()> {
-    let programs = Program::find(&paths::root().join("tests/conformance"), &[])?;
+/// Builds programs for others who run them (the tests do): all, or those whose names hold one of `filters`.
+pub(crate) fn build_programs(filters: &[String]) -> Result<()> {
+    let programs = Program::find(&paths::root().join("tests/conformance"), filters)?;
     build_all(
         &programs,
         std::thread::available_parallelism().map_or(1, usize::from),
@@ -226,7 +237,7 @@ impl Runner {
                 // Copies go through staging buffers here, as they do for a card, and straight to the memory there.
                 let access = match mode {
                     Mode::Shm | Mode::Unix => "0",
-                    Mode::Local | Mode::Tcp => "1",
+                    Mode::Local | Mode::Tcp | Mode::Rdma => "1",
                 };
                 let variables = [("RGPU_SOFT_HOST_ACCESS", access)];
                 let (url, server) = gpu_server::start_with(
@@ -236,6 +247,10 @@ impl Runner {
                     &options.driver,
                     &variables,
                 )?;
+                let url = match mode {
+                    Mode::Rdma => url.replacen("tcp://", "rdma://", 1),
+                    _ => url,
+                };
                 servers.insert(mode, (url, Mutex::new(server)));
             }
         }
@@ -305,7 +320,8 @@ impl Runner {
 fn listen_url(mode: Mode) -> Option<String> {
     match mode {
         Mode::Local => None,
-        Mode::Tcp => Some("tcp://127.0.0.1:0".to_owned()),
+        // RDMA begins with TCP.
+        Mode::Tcp | Mode::Rdma => Some("tcp://127.0.0.1:0".to_owned()),
         // Short, since the path of a unix socket has room for about 100 bytes.
         Mode::Shm | Mode::Unix => Some(format!(
             "unix:{}",

@@ -24,7 +24,7 @@ use rgpu_transport::{Closer, Connection, rdma, shm};
 use super::contexts::Contexts;
 use super::driver::Driver;
 use super::event::Event;
-use super::handlers::Link;
+use super::handlers::{Link, Slots};
 use super::handles::Handles;
 use super::host_func::HostFuncs;
 use super::libraries::Libraries;
@@ -79,6 +79,8 @@ pub(super) struct Session {
     pub(super) credit_owed: u64,
     /// Data being sent from where it lies on the device.
     pub(super) in_place: Underway,
+    /// Memory that the client shares.
+    pub(super) slots: Slots,
     /// Header of the frame being handled.
     pub(super) frame: Header,
     /// The stream that stands for `CU_STREAM_PER_THREAD` in that frame.
@@ -156,7 +158,10 @@ pub(super) fn serve(
     let (sender, receiver, closer) = connection.split();
     let writer = Arc::new(Writer::new(sender));
     let output = Output::start(pipes, &writer)?;
-    let session = Session::new(parts, warm, window, writer, output, supervisor);
+    let mut session = Session::new(parts, warm, window, writer, output, supervisor);
+    session.slots = Slots::new(closer.shared_memory());
+    // What the device copies from and to stays mapped for as long as this process lasts.
+    std::mem::forget(Arc::clone(&closer));
     session.run(WireIn::new(receiver), &closer);
     Ok(())
 }
@@ -278,6 +283,7 @@ impl Session {
             transfers: Transfers::default(),
             credit_owed: 0,
             in_place: Underway::default(),
+            slots: Slots::new(None),
             params: Vec::new(),
             derived: Arc::new(derived::handlers()),
             frame,
@@ -349,6 +355,7 @@ impl Session {
 
     /// Page-locked buffers of a context that is gone are gone with it.
     pub(super) fn renew_staging(&mut self) {
+        self.slots.unlocked();
         self.small = Arc::new(Pool::new(SMALL_CHUNK, SMALL_CHUNKS));
         self.chunks_in = Arc::new(Pool::new(limits::MAX_CHUNK, CHUNKS_IN));
         self.chunks_out = Arc::new(Pool::new(limits::MAX_CHUNK, CHUNKS_OUT));

@@ -210,6 +210,11 @@ impl Session {
             wire.body(unsafe { std::slice::from_raw_parts_mut(place, len) })?;
             return Ok(Ok(()));
         }
+        if self.takes_slots()
+            && let Some(place) = wire.take(len)?
+        {
+            return Ok(self.copy_in_slot(at, stream, place));
+        }
         match self.chunks_in.take(&self.driver) {
             Ok(mut chunk) => {
                 wire.body(&mut chunk.bytes_mut()[..len])?;

@@ -6,7 +6,7 @@ use rgpu_proto::frame::{FrameError, HEADER_LEN, Header};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::session::{Incoming, SessionError};
 use rgpu_proto::wire::DecodeError;
-use rgpu_transport::Receiver;
+use rgpu_transport::{Place, Receiver};
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,11 @@ impl WireIn {
         }
         self.receiver.receive(&mut self.body[..len])?;
         Ok(&self.body[..len])
+    }
+
+    /// The body of a piece of bulk data where it lies, if it lies in memory that the client shares.
+    pub(super) fn take(&mut self, len: usize) -> Result<Option<Place>, End> {
+        Ok(self.receiver.take(len)?)
     }
 
     /// Receives the body of a piece of bulk data.

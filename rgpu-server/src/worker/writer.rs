@@ -4,14 +4,14 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rgpu_proto::frame::{Flags, Header};
+use rgpu_proto::frame::{Flags, HEADER_LEN, Header};
 use rgpu_proto::limits::MAX_CHUNK;
 use rgpu_proto::msg::ReplyHead;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::session::Outgoing;
 use rgpu_proto::status::Status;
 use rgpu_proto::wire::Encode;
-use rgpu_transport::Sender;
+use rgpu_transport::{Place, Sender};
 
 /// Sends frames, one at a time, and carries errors of posted calls to the next reply.
 pub(super) struct Writer {
@@ -101,6 +101,19 @@ impl Writer {
             .send(&self.sent, Opcode::DATA, flags, re, &[IoSlice::new(chunk)])
     }
 
+    /// A place for one DATA frame's `len` bytes in memory that the client shares, if one is free.
+    pub(super) fn lend(&self, len: usize) -> Option<Place> {
+        self.lock().sender.lend(len)
+    }
+
+    /// The same for bytes in a place that was lent.
+    pub(super) fn data_in(&self, re: u64, place: Place, last: bool) -> io::Result<()> {
+        let flags = if last { Flags::LAST } else { Flags::default() };
+        let mut state = self.lock();
+        let header = state.header(&self.sent, Opcode::DATA, flags, re, place.len())?;
+        state.sender.send_lent(&[IoSlice::new(&header)], place)
+    }
+
     /// A frame that answers nothing.
     pub(super) fn notify(&self, op: Opcode, body: &impl Encode) -> io::Result<()> {
         let body = rgpu_proto::wire::to_bytes(body);
@@ -119,6 +132,20 @@ impl State {
         body: &[IoSlice<'_>],
     ) -> io::Result<()> {
         let len: usize = body.iter().map(|slice| slice.len()).sum();
+        let header = self.header(sent, op, flags, re, len)?;
+        let mut slices = vec![IoSlice::new(&header)];
+        slices.extend(body.iter().map(|slice| IoSlice::new(slice)));
+        self.sender.send(&slices)
+    }
+
+    fn header(
+        &mut self,
+        sent: &AtomicU64,
+        op: Opcode,
+        flags: Flags,
+        re: u64,
+        len: usize,
+    ) -> io::Result<[u8; HEADER_LEN]> {
         let len = u32::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         let header = Header {
             len,
@@ -131,9 +158,6 @@ impl State {
         };
         // Before the client can know of it.
         sent.store(header.seq, Ordering::Release);
-        let header = header.to_bytes();
-        let mut slices = vec![IoSlice::new(&header)];
-        slices.extend(body.iter().map(|slice| IoSlice::new(slice)));
-        self.sender.send(&slices)
+        Ok(header.to_bytes())
     }
 }

@@ -45,6 +45,7 @@ impl Session {
 
     pub(super) fn context_destroy(&mut self, context: &ContextRef) -> Handled {
         self.unloads.wait();
+        self.in_place.wait();
         let raw = self.contexts.remove(context.id.0)?;
         // SAFETY: the context was in the map and has just been taken out of it.
         unsafe { self.driver.cuCtxDestroy_v2(raw.0)? };

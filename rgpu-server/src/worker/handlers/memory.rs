@@ -12,12 +12,13 @@ use rgpu_proto::msg::memory::{
 };
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::status::Status;
+use rgpu_transport::Place as SharedPlace;
 use std::ffi::c_void;
 
 use crate::worker::event::Event;
 use crate::worker::host_func::Gate;
 use crate::worker::session::{Answer, DONE, Failed, Handled, Session, enter_on_thread};
-use crate::worker::staging::Chunk;
+use crate::worker::staging::{Chunk, Pool};
 use crate::worker::transfers::Sink;
 use crate::worker::waits;
 use crate::worker::wire_in::End;
@@ -495,12 +496,15 @@ impl Session {
 
     /// Chunk by chunk, so that sending one overlaps copying the next.
     fn copy_out_linear(&mut self, copy: &CopyOut, bytes: u64, stream: *mut c_void) -> Handled {
+        if let Some(done) = self.copy_out_through_slots(copy.src.address, bytes, stream) {
+            return done;
+        }
         let (send, receive) = std::sync::mpsc::channel::<Piece>();
         let pool = Arc::clone(&self.chunks_out);
         // The delivery is known as pending from before its first chunk until after its last.
         let finished = Arc::new(self.event(stream)?);
         let answer = self.deliver(
-            move |delivery| delivery.send_pieces(&receive, &pool),
+            move |delivery| delivery.send_pieces(receive.iter(), &pool),
             finished,
         )?;
         let mut done = 0;
@@ -527,7 +531,7 @@ impl Session {
         address: u64,
         len: usize,
         stream: *mut c_void,
-    ) -> Result<(Chunk, Event), Status> {
+    ) -> Result<(Filled, Event), Status> {
         let chunk = self.chunks_out.take(&self.driver)?;
         // SAFETY: the chunk has room and stays until the event after this copy; the driver checks the range.
         let issued = unsafe {
@@ -535,7 +539,7 @@ impl Session {
                 .cuMemcpyDtoHAsync_v2(chunk.address(), address, len, stream)
         };
         match issued.and_then(|()| self.event(stream)) {
-            Ok(event) => Ok((chunk, event)),
+            Ok(event) => Ok((Filled::Chunk(chunk), event)),
             Err(status) => {
                 self.chunks_out.give(chunk);
                 Err(status)
@@ -544,7 +548,7 @@ impl Session {
     }
 
     /// Runs `send` on a thread that may wait. Waits that come later and find `finished` done wait for it too.
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         send: impl FnOnce(&Delivery) + Send + 'static,
         finished: Arc<Event>,
@@ -587,26 +591,49 @@ impl InPlace {
     }
 }
 
-/// A chunk on its way to the client, or why there is none.
-struct Piece {
-    result: Result<(Chunk, Event), Status>,
-    len: usize,
-    last: bool,
+/// Where the device puts a piece on its way to the client.
+pub(super) enum Filled {
+    Chunk(Chunk),
+    /// Memory that the client shares.
+    Slot(SharedPlace),
+}
+
+impl Filled {
+    pub(super) const fn address(&self) -> *mut c_void {
+        match self {
+            Self::Chunk(chunk) => chunk.address(),
+            Self::Slot(place) => place.address().as_ptr().cast(),
+        }
+    }
+
+    /// Gives it back unsent.
+    pub(super) fn give_to(self, pool: &Pool) {
+        if let Self::Chunk(chunk) = self {
+            pool.give(chunk);
+        }
+    }
+}
+
+/// A piece on its way to the client, or why there is none.
+pub(super) struct Piece {
+    pub(super) result: Result<(Filled, Event), Status>,
+    pub(super) len: usize,
+    pub(super) last: bool,
 }
 
 /// Sends the data of one copy. A client that is gone is noticed by the session's reader, so that errors of
 /// sending end here.
-struct Delivery {
-    writer: Arc<crate::worker::writer::Writer>,
+pub(super) struct Delivery {
+    pub(super) writer: Arc<crate::worker::writer::Writer>,
     output: Arc<crate::worker::output::Output>,
     deliveries: Arc<waits::Deliveries>,
-    driver: Arc<crate::worker::driver::Driver>,
+    pub(super) driver: Arc<crate::worker::driver::Driver>,
     seq: u64,
     op: Opcode,
 }
 
 impl Delivery {
-    fn reply(&self, status: Result<(), Status>, data: &[u8]) {
+    pub(super) fn reply(&self, status: Result<(), Status>, data: &[u8]) {
         self.settle();
         let _ = self
             .writer
@@ -644,30 +671,32 @@ impl Delivery {
 
     /// The answer goes out with the first piece: by then the copy's range is known to be good. A context that
     /// fails later ends the data early; the next call says why.
-    fn send_pieces(
-        &self,
-        pieces: &std::sync::mpsc::Receiver<Piece>,
-        pool: &crate::worker::staging::Pool,
-    ) {
+    pub(super) fn send_pieces(&self, pieces: impl Iterator<Item = Piece>, pool: &Pool) {
         let mut started = false;
         let mut failed = None;
-        while let Ok(Piece { result, len, last }) = pieces.recv() {
+        for Piece { result, len, last } in pieces {
             match result {
-                Ok((chunk, event)) => {
+                Ok((filled, event)) => {
                     let status = event
                         .synchronize()
                         .and_then(|()| failed.map_or(Ok(()), Err));
-                    match status {
-                        Ok(()) => {
-                            if !started {
-                                self.reply_bulk();
-                                started = true;
-                            }
-                            let _ = self.writer.data(self.seq, &chunk.bytes()[..len], last);
-                        }
-                        Err(status) => failed = Some(status),
+                    if status.is_ok() && !started {
+                        self.reply_bulk();
+                        started = true;
                     }
-                    pool.give(chunk);
+                    match (status, filled) {
+                        (Ok(()), Filled::Slot(place)) => {
+                            let _ = self.writer.data_in(self.seq, place, last);
+                        }
+                        (Ok(()), Filled::Chunk(chunk)) => {
+                            let _ = self.writer.data(self.seq, &chunk.bytes()[..len], last);
+                            pool.give(chunk);
+                        }
+                        (Err(status), filled) => {
+                            failed = Some(status);
+                            filled.give_to(pool);
+                        }
+                    }
                 }
                 Err(status) => failed = Some(status),
             }

@@ -7,12 +7,14 @@ mod link;
 mod lt;
 mod memory;
 mod module;
+mod slots;
 mod stream;
 
 pub(super) use link::Link;
 pub(super) use lt::Descriptors;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::spec;
+pub(super) use slots::Slots;
 
 use super::session::{DONE, Handled, Session};
 use super::wire_in::End;

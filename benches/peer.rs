@@ -4,8 +4,9 @@
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use rgpu_transport::{Connection, Listener, Url, connect};
+use rgpu_transport::{Connection, Listener, Url, connect, shm};
 
+use crate::probe::QUIET;
 use crate::stats::Samples;
 
 /// Bytes of a ping.
@@ -20,12 +21,22 @@ const ECHO: u8 = 1;
 const SINK: u8 = 2;
 const SOURCE: u8 = 3;
 
-/// Serves one client, until it leaves.
+/// A server's words, with which shared memory comes.
+const WELCOME: &[u8] = b"rgpu";
+
+/// Serves one client, until it leaves; with `share` through shared memory.
 ///
 /// # Errors
 /// The connection breaks.
-pub fn serve(listener: &Listener) -> io::Result<()> {
-    let mut connection = listener.accept()?;
+pub fn serve(listener: &Listener, share: bool) -> io::Result<()> {
+    let mut connection = match listener {
+        Listener::Unix(listener, _) if share => {
+            let socket = listener.accept()?.0.into();
+            let offer = shm::Offer::to(&socket).ok_or(io::ErrorKind::Unsupported)?;
+            offer.make(socket, WELCOME)?
+        }
+        listener => listener.accept()?,
+    };
     let mut chunk = vec![0_u8; CHUNK];
     loop {
         let mut request = [0_u8; PING];
@@ -73,8 +84,14 @@ impl Peer {
     ///
     /// # Errors
     /// Nobody is there.
-    pub fn connect(url: &Url) -> io::Result<Self> {
-        connect(&url.clone().into(), Duration::from_secs(5)).map(Self)
+    pub fn connect(url: &Url, share: bool) -> io::Result<Self> {
+        let (address, timeout) = (url.clone().into(), Duration::from_secs(5));
+        if !share {
+            return connect(&address, timeout).map(Self);
+        }
+        let mut connection = shm::connect(&address, timeout)?;
+        connection.receive(&mut [0; WELCOME.len()])?;
+        Ok(Self(connection))
     }
 
     /// Seconds of a 64-byte ping and its echo, mean of `count`.
@@ -86,19 +103,24 @@ impl Peer {
         let start = Instant::now();
         for _ in 0..count {
             self.0.send(&[IoSlice::new(&bytes)])?;
-            self.poll()?;
+            // Looks for an answer for a while before it sleeps, as the client library does.
+            self.0.linger(POLL);
             self.0.receive(&mut bytes)?;
         }
         Ok(start.elapsed().as_secs_f64() / count as f64)
     }
 
-    /// Looks for an answer for a while before it sleeps, as the client library does.
-    fn poll(&mut self) -> io::Result<()> {
-        let until = Instant::now() + POLL;
-        while !self.0.wait_ready(Some(Duration::ZERO))? && Instant::now() < until {
-            std::hint::spin_loop();
+    /// The same, each after a time in which nothing happened, so that both sides sleep when it begins.
+    ///
+    /// # Errors
+    /// The connection breaks.
+    pub fn quiet_ping(&mut self, count: usize) -> io::Result<f64> {
+        let mut sum = 0.0;
+        for _ in 0..count {
+            std::thread::sleep(QUIET);
+            sum += self.ping(1)?;
         }
-        Ok(())
+        Ok(sum / count as f64)
     }
 
     /// Seconds to send `bytes` and have them acknowledged.
@@ -136,6 +158,8 @@ impl Peer {
 pub struct Bare {
     /// A ping and its echo.
     pub ping: Samples,
+    /// The same after [`QUIET`].
+    pub quiet_ping: Samples,
     /// A stream to the peer.
     pub send: Samples,
     /// A stream from the peer.
@@ -146,8 +170,8 @@ pub struct Bare {
 ///
 /// # Errors
 /// The connection breaks.
-pub fn measure(url: &Url, amount: crate::probe::Amount) -> io::Result<Bare> {
-    let mut peer = Peer::connect(url)?;
+pub fn measure(url: &Url, share: bool, amount: crate::probe::Amount) -> io::Result<Bare> {
+    let mut peer = Peer::connect(url, share)?;
     let mut bytes = vec![1_u8; amount.bytes];
     // Fresh pages and a cold connection are not what is measured here.
     peer.send(&bytes)?;
@@ -155,6 +179,7 @@ pub fn measure(url: &Url, amount: crate::probe::Amount) -> io::Result<Bare> {
     let mut bare = Bare::default();
     for _ in 0..amount.runs {
         bare.ping.0.push(peer.ping(amount.waits)?);
+        bare.quiet_ping.0.push(peer.quiet_ping(amount.waits / 10)?);
         bare.send.0.push(peer.send(&bytes)?);
         bare.fetch.0.push(peer.fetch(&mut bytes)?);
     }

@@ -2,12 +2,15 @@
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::cuda::Cuda;
 use crate::stats::Samples;
+
+/// A time without calls after which both sides of a connection sleep.
+pub const QUIET: Duration = Duration::from_millis(1);
 
 /// How much of each thing.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +36,8 @@ pub struct Measured {
     pub ring: Samples,
     /// A wait for an idle device.
     pub wait: Samples,
+    /// The same after [`QUIET`].
+    pub quiet_wait: Samples,
     /// A copy to the device, up to its end there.
     pub copy_in: Samples,
     /// A copy from the device.
@@ -66,6 +71,10 @@ pub fn measure(amount: Amount) -> anyhow::Result<Measured> {
             .wait
             .0
             .push(per_call(amount.waits, || cuda.synchronize())?);
+        measured
+            .quiet_wait
+            .0
+            .push(quiet_wait(&cuda, amount.waits / 10)?);
         measured.cycle.0.push(per_call(amount.waits / 10, || {
             cycle(&cuda, &mut host[..4096])
         })?);
@@ -105,6 +114,15 @@ pub fn launch_when_asked(
         writeln!(answers, "done")?;
     }
     Ok(())
+}
+
+fn quiet_wait(cuda: &Cuda, count: usize) -> anyhow::Result<f64> {
+    let mut sum = 0.0;
+    for _ in 0..count {
+        std::thread::sleep(QUIET);
+        sum += per_call(1, || cuda.synchronize())?;
+    }
+    Ok(sum / count as f64)
 }
 
 fn launches(cuda: &Cuda, count: usize, measured: &mut Measured) -> anyhow::Result<()> {

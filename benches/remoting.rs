@@ -18,7 +18,7 @@ struct Row {
 /// Figures of one transport.
 #[derive(Debug)]
 pub struct Transport {
-    /// `tcp` or `unix`.
+    /// `tcp` or `shm`.
     pub name: &'static str,
     /// The remote program.
     pub remote: Measured,
@@ -104,6 +104,12 @@ fn rows(transport: &Transport, local: &Measured) -> Vec<Row> {
             &bare.ping,
         ),
         row(
+            "cuCtxSynchronize on an idle device after 1 ms without calls",
+            &remote.quiet_wait,
+            "a bare 64-byte ping-pong likewise",
+            &bare.quiet_ping,
+        ),
+        row(
             "allocate, copy in, launch, copy out, free (4 KiB)",
             &remote.cycle,
             "a bare 64-byte ping-pong",
@@ -176,7 +182,7 @@ mod tests {
         let text = table(&[transport], &Measured::default(), &[], &Crowd::default());
         let row = text
             .lines()
-            .find(|line| line.contains("cuCtxSynchronize"))
+            .find(|line| line.contains("cuCtxSynchronize on an idle device, tcp"))
             .expect("row");
         assert!(row.ends_with("| 20.00 µs | 1.50 |"), "{row}");
     }

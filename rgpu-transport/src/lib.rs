@@ -180,6 +180,11 @@ impl Connection {
         self.receiver.wait_ready(timeout)
     }
 
+    /// Polls for up to `limit`, so that a receive that follows need not sleep.
+    pub fn linger(&mut self, limit: Duration) {
+        self.receiver.linger(limit);
+    }
+
     /// A handle to end this connection.
     pub fn closer(&self) -> Closer {
         Arc::clone(&self.closer)

@@ -134,6 +134,9 @@ pub(crate) enum Part {
     Peer {
         #[arg(long)]
         listen: Url,
+        /// Through shared memory
+        #[arg(long)]
+        share: bool,
     },
 }
 
@@ -162,10 +165,10 @@ pub(crate) fn part(part: &Part) -> anyhow::Result<()> {
             let measured = rgpu_benches::compile::measure(&text, *kernels)?;
             println!("{}", serde_json::to_string(&measured)?);
         }
-        Part::Peer { listen } => {
+        Part::Peer { listen, share } => {
             let listener = Listener::bind(listen)?;
             println!("listening on {}", listener.url()?);
-            peer::serve(&listener)?;
+            peer::serve(&listener, *share)?;
         }
     }
     Ok(())

@@ -48,16 +48,20 @@ pub(super) fn run(runs: usize, bytes: u64) -> anyhow::Result<()> {
     )?;
     let mut transports = Vec::new();
     let mut first = vec![("local", first_kernel(&rgpu, &["local", "--"], runs)?)];
-    for (name, listen, url) in [
-        ("tcp", "tcp://127.0.0.1:0".to_owned(), &urls[0]),
-        ("unix", socket("peer"), &urls[1]),
+    for (name, listen, url, share) in [
+        ("tcp", "tcp://127.0.0.1:0".to_owned(), &urls[0], false),
+        ("shm", socket("peer"), &urls[1], true),
     ] {
         eprintln!("  {name}");
         let run = ["run", "--server", url, "--memory", &memory, "--"];
         let remote = measured(Command::new(&rgpu).args(run).arg(&rgpu), runs, bytes)?;
-        let (_peer, peer_url) =
-            start(Command::new(&rgpu).args(["bench-part", "peer", "--listen", &listen]))?;
-        let bare = peer::measure(&peer_url.parse()?, amount(runs, bytes))?;
+        let mut part = Command::new(&rgpu);
+        part.args(["bench-part", "peer", "--listen", &listen]);
+        if share {
+            part.arg("--share");
+        }
+        let (_peer, peer_url) = start(&mut part)?;
+        let bare = peer::measure(&peer_url.parse()?, share, amount(runs, bytes))?;
         first.push((name, first_kernel(&rgpu, &run, runs)?));
         transports.push(Transport { name, remote, bare });
     }

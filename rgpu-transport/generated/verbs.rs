@@ -44,6 +44,22 @@ pub struct ibv_gid_entry {
     pub gid_type: u32,
     pub ndev_ifindex: u32,
 }
+pub const IBV_NODE_UNKNOWN: ibv_node_type = -1;
+pub const IBV_NODE_CA: ibv_node_type = 1;
+pub const IBV_NODE_SWITCH: ibv_node_type = 2;
+pub const IBV_NODE_ROUTER: ibv_node_type = 3;
+pub const IBV_NODE_RNIC: ibv_node_type = 4;
+pub const IBV_NODE_USNIC: ibv_node_type = 5;
+pub const IBV_NODE_USNIC_UDP: ibv_node_type = 6;
+pub const IBV_NODE_UNSPECIFIED: ibv_node_type = 7;
+pub type ibv_node_type = ::std::os::raw::c_int;
+pub const IBV_TRANSPORT_UNKNOWN: ibv_transport_type = -1;
+pub const IBV_TRANSPORT_IB: ibv_transport_type = 0;
+pub const IBV_TRANSPORT_IWARP: ibv_transport_type = 1;
+pub const IBV_TRANSPORT_USNIC: ibv_transport_type = 2;
+pub const IBV_TRANSPORT_USNIC_UDP: ibv_transport_type = 3;
+pub const IBV_TRANSPORT_UNSPECIFIED: ibv_transport_type = 4;
+pub type ibv_transport_type = ::std::os::raw::c_int;
 pub const IBV_ATOMIC_NONE: ibv_atomic_cap = 0;
 pub const IBV_ATOMIC_HCA: ibv_atomic_cap = 1;
 pub const IBV_ATOMIC_GLOB: ibv_atomic_cap = 2;
@@ -541,9 +557,26 @@ pub struct ibv_ah {
     pub handle: u32,
 }
 #[repr(C)]
-#[repr(align(8))]
+#[derive(Debug, Copy, Clone)]
+pub struct _ibv_device_ops {
+    pub _dummy1: ::std::option::Option<
+        unsafe extern "C" fn(
+            device: *mut ibv_device,
+            cmd_fd: ::std::os::raw::c_int,
+        ) -> *mut ibv_context,
+    >,
+    pub _dummy2: ::std::option::Option<unsafe extern "C" fn(context: *mut ibv_context)>,
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
 pub struct ibv_device {
-    pub _bindgen_opaque_blob: [u64; 83usize],
+    pub _ops: _ibv_device_ops,
+    pub node_type: ibv_node_type,
+    pub transport_type: ibv_transport_type,
+    pub name: [::std::os::raw::c_char; 64usize],
+    pub dev_name: [::std::os::raw::c_char; 64usize],
+    pub dev_path: [::std::os::raw::c_char; 256usize],
+    pub ibdev_path: [::std::os::raw::c_char; 256usize],
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]

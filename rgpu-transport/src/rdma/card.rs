@@ -110,6 +110,8 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn peer() -> Peer {
@@ -140,6 +142,30 @@ mod tests {
         assert_eq!(peer().to_bytes().as_slice(), golden);
         let read = Peer::from_bytes(&peer().to_bytes()).expect("a card");
         assert_eq!(read, peer());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_said(
+            gid in any::<[u8; 16]>().prop_filter("an address", |gid| {
+                gid[0] != 0xff && *gid != [0; 16]
+            }),
+            lid: u16,
+            mtu in 1..=5_u32,
+            pairs in [0..=NUMBERS, 0..=NUMBERS, 0..=NUMBERS, 0..=NUMBERS],
+            slots in (0..1_u64 << 63, any::<u32>()),
+        ) {
+            let receiver = (pairs[0], pairs[1]);
+            let sender = (pairs[2], pairs[3]);
+            let peer = Peer { gid, lid, mtu, receiver, sender, slots };
+            prop_assert_eq!(Peer::from_bytes(&peer.to_bytes()).expect("a card"), peer);
+        }
+
+        #[test]
+        fn no_card_panics(mut bytes: [u8; LEN]) {
+            bytes[..8].copy_from_slice(&MAGIC);
+            let _ = Peer::from_bytes(&bytes);
+        }
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Port {
         let devices = Device::all()?;
         let names: Vec<_> = devices.iter().map(|device| device.name.clone()).collect();
         for device in devices {
-            for (rank, port) in device.ports(local)? {
+            // One that cannot be asked keeps no other from being used.
+            for (rank, port) in device.ports(local).unwrap_or_default() {
                 if best.as_ref().is_none_or(|(other, _)| rank < *other) {
                     best = Some((rank, port));
                 }
@@ -84,8 +85,12 @@ impl Device {
             return Ok(Vec::new());
         }
         let devices = (0..usize::try_from(count).unwrap_or(0))
-            // SAFETY: the list holds `count` devices.
-            .filter_map(|at| Self::open(verbs, unsafe { *list.add(at) }).ok())
+            // SAFETY: the list holds `count` devices, which live until it is freed.
+            .map(|at| unsafe { *list.add(at) })
+            // iWARP makes its connections in another way.
+            // SAFETY: as above.
+            .filter(|device| unsafe { (**device).transport_type } == IBV_TRANSPORT_IB)
+            .filter_map(|device| Self::open(verbs, device).ok())
             .map(Arc::new)
             .collect();
         // SAFETY: the list comes from ibv_get_device_list; opened devices outlive it.

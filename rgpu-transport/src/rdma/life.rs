@@ -38,16 +38,21 @@ impl Life {
     }
 
     /// Ends the connection for both sides.
-    pub(super) fn end(&self) {
+    fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        // Fails only where it has ended already.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.shut_down();
     }
 
-    /// Passes a failure on after ending the connection, so that the peer does not wait for what will not come.
+    /// Passes a failure on after ending the connection, so that the peer does not wait for what will not come. The other
+    /// half of this side still gets what is on its way.
     pub(super) fn fail(&self, error: io::Error) -> io::Error {
-        self.end();
+        self.shut_down();
         error
+    }
+
+    fn shut_down(&self) {
+        // Fails only where it has ended already.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 
@@ -60,7 +65,7 @@ pub(super) struct RdmaCloser {
 
 impl Close for RdmaCloser {
     fn close(&self) {
-        self.life.end();
+        self.life.close();
     }
 
     fn abandon(&self) {

@@ -29,11 +29,14 @@ fn pair() -> (Side, Side) {
 
 /// The receiver of a side whose peer does `what` ends with an error that holds `words`.
 fn refused(what: impl FnOnce(&mut RdmaSender), words: &str) {
-    let ((mut hostile, ..), (_sender, mut receiver, closer)) = pair();
+    let ((mut hostile, mut answers, _), (_sender, mut receiver, _closer)) = pair();
     what(&mut hostile);
     let error = receiver.receive(&mut [0; 1]).expect_err("refused");
     assert!(error.to_string().contains(words), "{error}");
-    assert!(closer.life.is_closed(), "and the connection ends");
+    let error = answers
+        .receive(&mut [0; 1])
+        .expect_err("and the connection ends");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     let error = receiver.receive(&mut [0; 1]).expect_err("for good");
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
 }

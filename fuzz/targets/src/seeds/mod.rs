@@ -38,6 +38,7 @@ pub fn seeds() -> Vec<Seed> {
     for (name, text) in [
         ("tcp", "tcp://gpu1:7461"),
         ("v6", "tcp://[::1]:0"),
+        ("rdma", "rdma://gpu1:7461"),
         ("unix", "unix:///run/rgpu.sock"),
     ] {
         out.put("url", name, text.as_bytes());

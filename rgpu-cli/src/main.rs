@@ -23,6 +23,7 @@ Examples:
   rgpu serve                                   share this machine's GPU, or the software GPU
   rgpu run --server tcp://gpu1:7461 -- ./saxpy run a program on a remote GPU
   rgpu local -- ./saxpy                        run it on the software GPU, no server
+  rgpu trace -- ./saxpy                        see what it waits for
   rgpu smi                                     what GPUs there are and who uses them
   rgpu up                                      GPU server, scheduler and object store, here";
 
@@ -30,6 +31,8 @@ Examples:
 enum Command {
     /// Run a program on a remote GPU.
     Run(cmd::run::Args),
+    /// Run a program on a remote GPU, and say where its calls and waits go.
+    Trace(cmd::trace::Args),
     /// Run a program on the software GPU, without a server.
     Local(cmd::local::Args),
     /// Share GPUs with other machines.
@@ -58,6 +61,7 @@ fn main() -> std::process::ExitCode {
         return cmd::ptxas::main(arguments);
     }
     let result = match Cli::parse().command {
+        Command::Trace(args) => return ended(cmd::trace::main(&args)),
         Command::Run(args) => cmd::run::main(&args),
         Command::Local(args) => cmd::local::main(&args),
         Command::Serve(args) => cmd::serve::main(&args),
@@ -68,11 +72,12 @@ fn main() -> std::process::ExitCode {
         Command::BenchPart { part } => cmd::bench::part(&part),
         Command::Worker(args) => cmd::worker::main(args),
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("rgpu: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    ended(result.map(|()| std::process::ExitCode::SUCCESS))
+}
+
+fn ended(result: anyhow::Result<std::process::ExitCode>) -> std::process::ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("rgpu: {error:#}");
+        std::process::ExitCode::FAILURE
+    })
 }

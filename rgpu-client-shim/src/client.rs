@@ -22,7 +22,7 @@ use crate::shadow::memory::Memory;
 use crate::shadow::modules::Modules;
 use crate::shadow::streams::Streams;
 use crate::stats::STATS;
-use crate::{api, config, log, session, stats};
+use crate::{api, config, log, session, stats, trace};
 
 /// What `cuDriverGetVersion` says before there is a session: the version whose functions this library has.
 pub(crate) const OWN_VERSION: i32 = 13000;
@@ -80,9 +80,13 @@ pub(crate) fn get() -> Result<&'static Client, Status> {
 pub(crate) fn init() -> Result<(), Status> {
     let mut first = None;
     let client = CLIENT.get_or_init(|| {
+        if let (Some(path), Some(server)) = (&config::get().trace, &config::get().server) {
+            trace::begin(path, server);
+        }
         let started = Instant::now();
         let opened = open();
         STATS.connecting.add_time(started.elapsed());
+        trace::connected(started.elapsed().as_nanos() as u64);
         match opened {
             Ok(client) => {
                 first = Some(());
@@ -122,6 +126,7 @@ fn open() -> Result<Client, String> {
 pub(crate) fn finish() {
     let Ok(client) = get() else { return };
     client.session.finish();
+    trace::end();
     if let Some(path) = &config::get().stats {
         STATS.write(&client.account, path);
     }

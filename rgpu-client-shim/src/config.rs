@@ -7,6 +7,7 @@
 //! | `RGPU_SHM` | `0`: no shared memory with a server at a unix socket |
 //! | `RGPU_SYNC` | `1`: every call waits for its result |
 //! | `RGPU_STATS` | file for a JSON account of the calls, written at exit; `%p` becomes the process id |
+//! | `RGPU_TRACE` | file for a recording of all calls and waits; `%p` becomes the process id |
 //! | `RGPU_LOG` | `debug`: details on stderr |
 
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) sync: bool,
     /// `RGPU_STATS`.
     pub(crate) stats: Option<PathBuf>,
+    /// `RGPU_TRACE`.
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// Reads the environment once, at the first CUDA call.
@@ -36,13 +39,14 @@ pub(crate) fn get() -> &'static Config {
                 .ok()
                 .filter(|value: &String| !value.is_empty())
         };
+        let file = |path: String| path.replace("%p", &std::process::id().to_string()).into();
         Config {
             server: text("RGPU_SERVER"),
             memory: text("RGPU_MEMORY"),
             share: text("RGPU_SHM").is_none_or(|value| value != "0"),
             sync: text("RGPU_SYNC").is_some_and(|value| value != "0"),
-            stats: text("RGPU_STATS")
-                .map(|path| path.replace("%p", &std::process::id().to_string()).into()),
+            stats: text("RGPU_STATS").map(file),
+            trace: text("RGPU_TRACE").map(file),
         }
     })
 }

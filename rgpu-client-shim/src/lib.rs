@@ -31,5 +31,6 @@ mod session;
 mod shadow;
 mod stats;
 mod thread;
+mod trace;
 
 pub use config::parse_size;

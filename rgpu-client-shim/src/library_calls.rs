@@ -47,8 +47,10 @@ unsafe extern "C" fn init() -> u32 {
 }
 
 unsafe extern "C" fn post(op: u16, body: *const u8, len: usize) -> u32 {
-    // SAFETY: the libraries pass a slice of theirs.
-    gate::pass(|| (&client::get()?).post(Opcode(op), unsafe { slice(body, len) }))
+    gate::pass_call(Opcode(op), || {
+        // SAFETY: the libraries pass a slice of theirs.
+        (&client::get()?).post(Opcode(op), unsafe { slice(body, len) })
+    })
 }
 
 unsafe extern "C" fn call(
@@ -58,7 +60,7 @@ unsafe extern "C" fn call(
     sink: Sink,
     target: *mut c_void,
 ) -> u32 {
-    gate::pass(|| {
+    gate::pass_call(Opcode(op), || {
         // SAFETY: the libraries pass a slice of theirs.
         let answer = (&client::get()?).call(Opcode(op), unsafe { slice(body, len) })?;
         // SAFETY: the sink takes a borrowed slice, and the target is the library's.

@@ -25,6 +25,11 @@ impl Counter {
         self.0.fetch_add(amount, Relaxed);
     }
 
+    /// Counts `amount` more, where no other thread counts at the same time: it costs no more than an addition.
+    pub(crate) fn add_alone(&self, amount: u64) {
+        self.0.store(self.0.load(Relaxed) + amount, Relaxed);
+    }
+
     /// Adds a duration, in nanoseconds.
     pub(crate) fn add_time(&self, time: Duration) {
         self.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));

@@ -21,6 +21,7 @@ use rgpu_proto::hello::{
 use rgpu_proto::msg::ReplyHead;
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::{self, Encode};
+use rgpu_trace::{Event, Kind};
 use rgpu_transport::{Connection, Listener, Url, shm};
 
 /// What a server saw of its client.
@@ -221,6 +222,11 @@ fn application() {
                 use_device();
                 assert_eq!(cuCtxSynchronize(), 0);
             }
+            "killed" => {
+                use_device();
+                assert_eq!(cuCtxSynchronize(), 0);
+                std::process::abort();
+            }
             "fork" => fork_after_use(),
             other => panic!("no role {other}"),
         }
@@ -400,4 +406,64 @@ fn ends_with_its_parent(address: String, see: &Receiver<Seen>) {
     assert_eq!(synchronised, 2, "{seen:?}");
     assert_eq!(seen.last(), Some(&Seen::Closed));
     assert!(since.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn a_recording_holds_calls_waits_and_places_though_the_program_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("%p.rec");
+    for (role, whole) in [("plain", true), ("killed", false)] {
+        let (address, _see) = server(HelloKind::Server, server_hello());
+        let variables = [
+            ("RGPU_SERVER", address.as_str()),
+            ("RGPU_TRACE", path.to_str().unwrap()),
+        ];
+        let output = run(role, &variables);
+        assert_eq!(output.status.success(), whole, "{}", text(&output.stderr));
+        let file = std::fs::read_dir(folder.path())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
+        let recorded = rgpu_trace::read::file(&file.path()).unwrap();
+        std::fs::remove_file(file.path()).unwrap();
+        assert_eq!(file.file_name(), *format!("{}.rec", recorded.pid));
+        assert_eq!(recorded.server, address);
+        assert_eq!(recorded.ended.is_some(), whole);
+        let slot = |name: &str| {
+            *recorded
+                .calls
+                .iter()
+                .find(|call| call.1.0 == name)
+                .unwrap()
+                .0
+        };
+        let synchronise = slot("cuCtxSynchronize");
+        let totals = recorded.totals[&synchronise];
+        // A header of 32 bytes each way; a reply's head, of 10, is not of the call.
+        assert_eq!((totals.calls, totals.trips), (1, 1));
+        assert_eq!((totals.sent, totals.received), (32, 32));
+        assert!(totals.waited > 0 && totals.inside >= totals.waited);
+        let events: Vec<_> = recorded.events.values().flatten().collect();
+        let one = |kind| {
+            let mut of = events
+                .iter()
+                .filter(|event| event.kind == kind && event.call == synchronise);
+            let one = **of.next().unwrap();
+            assert!(of.next().is_none(), "{kind:?} twice");
+            one
+        };
+        let [call, wait, trip] = [Kind::Call, Kind::Wait, Kind::Trip].map(one);
+        assert_eq!(wait.a, trip.a, "both are of one request");
+        assert!(call.start <= trip.start && trip.start <= wait.start);
+        let end = |event: Event| event.start + event.nanoseconds;
+        assert!(end(trip) <= end(wait) && end(wait) <= end(call));
+        let (frames, _) = &recorded.sites[&wait.b];
+        let inside = |at: &u64| {
+            let mut modules = recorded.modules.iter();
+            modules.any(|module| (module.start..module.end).contains(at))
+        };
+        assert!(frames.len() > 5 && frames.iter().filter(|at| inside(at)).count() > 5);
+        assert!(recorded.threads.values().any(|(_, name)| !name.is_empty()));
+    }
 }

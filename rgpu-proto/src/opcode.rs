@@ -76,6 +76,11 @@ impl Opcode {
         panic!("no row of that name")
     }
 
+    /// The protocol's own operations.
+    pub fn own() -> impl Iterator<Item = Self> {
+        Self::OWN.iter().map(|(op, _)| *op)
+    }
+
     /// Whether the protocol has this operation.
     pub fn exists(self) -> bool {
         self.name() != "unknown"

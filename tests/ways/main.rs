@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rgpu_tests::{Outcome, Server, run};
+use rgpu_tests::{Outcome, Running, Server, run};
 
 fn probe() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_driver-probe"))
@@ -184,4 +184,133 @@ fn what_is_asked_for_is_logged_to_stderr_alone() {
     assert!(out.status.success(), "{out:?}");
     assert_eq!(out.stdout, "right\n".repeat(20));
     assert!(out.stderr.contains(&server.tcp), "{}", out.stderr);
+}
+
+/// The value of each event of one phase.
+fn of_phase<'a>(trace: &'a serde_json::Value, phase: &str) -> Vec<&'a serde_json::Value> {
+    let events = trace["traceEvents"].as_array().expect("events");
+    events.iter().filter(|event| event["ph"] == phase).collect()
+}
+
+fn traced(server: &Server, out: &Path, mode: &str) -> Command {
+    let mut command = Command::new(built().join("rgpu"));
+    command
+        .args([
+            "trace",
+            "--server",
+            &server.tcp,
+            "--memory",
+            "64Mi",
+            "--out",
+        ])
+        .arg(out)
+        .arg("--")
+        .arg(probe())
+        .arg(mode);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_trace_says_what_a_program_waited_for() {
+    let server = Server::start(&built(), "512Mi");
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("sum.json");
+    let out = run(&mut traced(&server, &file, "sum"));
+    assert!(out.status.success(), "{out:?}");
+    assert_eq!(out.stdout, "right\n".repeat(20), "the program's own");
+    let row = out
+        .stderr
+        .lines()
+        .find(|line| line.contains("cuMemcpyDtoH_v2"))
+        .expect("a row");
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(
+        cells[1..4],
+        ["custom", "20", "20"],
+        "class, calls, round trips: {row}"
+    );
+    // Where the program asked for the sum.
+    assert!(
+        out.stderr.contains("in 20 waits") && out.stderr.contains("driver_probe"),
+        "{}",
+        out.stderr
+    );
+    let trace = std::fs::read(&file).expect("the trace");
+    let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
+    let spans = of_phase(&trace, "X");
+    let named = |name: &str| spans.iter().filter(|span| span["name"] == name).count();
+    assert_eq!(
+        (named("cuLaunchKernel"), named("cuMemcpyDtoH_v2")),
+        (20, 20)
+    );
+    // Each span of a thread lies within the one that it began in, or behind it.
+    let mut lanes = std::collections::BTreeMap::<i64, Vec<(f64, f64)>>::new();
+    for span in &spans {
+        let number = |key: &str| span[key].as_f64().expect("a number");
+        let lane = lanes
+            .entry(span["tid"].as_i64().expect("a thread"))
+            .or_default();
+        lane.push((number("ts"), number("ts") + number("dur")));
+    }
+    for lane in lanes.values_mut() {
+        lane.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        let mut open: Vec<f64> = Vec::new();
+        for (start, end) in lane {
+            open.retain(|outer| *outer > *start);
+            assert!(
+                open.iter().all(|outer| *end <= outer + 0.001),
+                "spans cross"
+            );
+            open.push(*end);
+        }
+    }
+    // Every round trip that begins also ends.
+    let ids = |phase| {
+        of_phase(&trace, phase)
+            .iter()
+            .map(|e| e["id"].to_string())
+            .collect::<Vec<_>>()
+    };
+    assert!(ids("b").len() >= 20);
+    assert_eq!(ids("b"), ids("e"));
+    let mut counted = of_phase(&trace, "C")
+        .into_iter()
+        .filter(|point| point["name"] == "bytes sent");
+    let sums: Vec<u64> = counted
+        .by_ref()
+        .map(|point| point["args"]["bytes"].as_u64().expect("bytes"))
+        .collect();
+    // Twenty arrays of 4096 numbers went there.
+    assert!(
+        sums.is_sorted() && sums.last() > Some(&(20 * 4096 * 4)),
+        "{sums:?}"
+    );
+}
+
+#[test]
+fn a_program_that_is_interrupted_is_traced_up_to_then() {
+    let server = Server::start(&built(), "512Mi");
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("loop.json");
+    let running = Running::start(&mut traced(&server, &file, "loop"));
+    running.wait_for("summed");
+    // SAFETY: a plain system call; the child has not been waited for.
+    unsafe { libc::kill(running.child.id() as i32, libc::SIGTERM) };
+    let out = running.finish();
+    assert_eq!(out.status.code(), Some(128 + libc::SIGTERM), "{out:?}");
+    assert!(
+        out.stderr.contains("was killed or left by _exit"),
+        "{}",
+        out.stderr
+    );
+    let trace: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("the trace")).expect("JSON");
+    let copies = of_phase(&trace, "X")
+        .into_iter()
+        .filter(|span| span["name"] == "cuMemcpyDtoH_v2");
+    assert!(copies.count() >= 1);
 }

@@ -15,6 +15,7 @@ use crate::process;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("rgpu-proto", &[]),
     ("rgpu-transport", &[]),
+    ("rgpu-trace", &[]),
     ("rgpu-fatbin", &[]),
     ("rgpu-ptx", &[]),
     ("rgpu-sched", &[]),
@@ -44,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "rgpu-proto",
             "rgpu-transport",
+            "rgpu-trace",
             "rgpu-driver-abi",
             "rgpu-fatbin",
             "rgpu-ptx",
@@ -60,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "rgpu-proto",
             "rgpu-transport",
+            "rgpu-trace",
             "rgpu-server",
             "rgpu-sched",
             "rgpu-benches",
@@ -75,7 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "rgpu-benches",
         &["rgpu-proto", "rgpu-transport", "rgpu-server", "rgpu-sched"],
     ),
-    ("xtask", &["rgpu-proto", "rgpu-ptx"]),
+    ("xtask", &["rgpu-proto", "rgpu-ptx", "rgpu-trace"]),
     (
         "rgpu-ptx-coverage",
         &[

@@ -7,5 +7,6 @@ pub(crate) mod ptxas;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod smi;
+pub(crate) mod trace;
 pub(crate) mod up;
 pub(crate) mod worker;

@@ -17,6 +17,16 @@ use crate::{control, frameworks, size};
 /// otherwise. Its exit status is that of the program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// The program and its arguments
+    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// How a program gets to its GPU.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
     /// The server: tcp://HOST:PORT, rdma://HOST:PORT or unix:/PATH [default: the local server]. With
     /// `?delay=1ms&rate=10gbit` behind it, a network is emulated that adds 1 ms to each round trip and carries 10 Gbit/s each way
     #[arg(long, value_name = "URL", env = SERVER_VARIABLE)]
@@ -31,15 +41,18 @@ pub(crate) struct Args {
     /// Write statistics of the CUDA calls to this file when the program ends
     #[arg(long, value_name = "FILE")]
     stats: Option<std::path::PathBuf>,
-    /// The program and its arguments
-    #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]
-    command: Vec<OsString>,
 }
 
 pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
+    let error = command(&args.options, &args.command)?.exec();
+    anyhow::bail!("cannot run {}: {error}", args.command[0].to_string_lossy())
+}
+
+/// `program` with its arguments, to be run on a remote GPU.
+pub(crate) fn command(args: &Options, program: &[OsString]) -> anyhow::Result<Command> {
     let folder = libraries::folder(Set::Client)?;
-    let mut command = Command::new(&args.command[0]);
-    command.args(&args.command[1..]);
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]);
     command.env(
         "LD_LIBRARY_PATH",
         libraries::before(&folder, "LD_LIBRARY_PATH"),
@@ -66,6 +79,5 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<()> {
     if let Some(stats) = &args.stats {
         command.env("RGPU_STATS", std::path::absolute(stats)?);
     }
-    let error = command.exec();
-    anyhow::bail!("cannot run {}: {error}", args.command[0].to_string_lossy())
+    Ok(command)
 }

@@ -21,6 +21,7 @@ use super::{LOST, Session};
 use crate::copy::host::HostBox;
 use crate::names::Hold;
 use crate::stats::STATS;
+use crate::trace::Request;
 
 /// How long a waiting thread polls before it sleeps. A wake-up across cores costs about as much.
 const POLL: Duration = Duration::from_micros(50);
@@ -70,6 +71,8 @@ pub(super) struct Pending {
     received: usize,
     answer: Option<Answer>,
     done: bool,
+    /// For a recording.
+    made: Request,
 }
 
 impl Pending {
@@ -83,6 +86,7 @@ impl Pending {
             received: 0,
             answer: None,
             done: false,
+            made: Request::NONE,
         }
     }
 
@@ -96,6 +100,7 @@ impl Pending {
             received: 0,
             answer: None,
             done: false,
+            made: Request::NONE,
         }
     }
 
@@ -213,7 +218,13 @@ impl Inbox {
     pub(super) fn expect(&self, seq: u64, pending: Pending) {
         let mut state = self.state.hold();
         state.detached += usize::from(pending.order().is_some());
-        state.pending.insert(seq, pending);
+        state.pending.insert(
+            seq,
+            Pending {
+                made: crate::trace::request(),
+                ..pending
+            },
+        );
     }
 
     /// Takes `bytes` of credit, if there is so much.
@@ -291,7 +302,7 @@ impl Reader {
     fn header(&mut self) -> Result<Header, Fatal> {
         let mut bytes = [0; HEADER_LEN];
         self.fill(&mut bytes)?;
-        STATS.frames_received.add(1);
+        STATS.frames_received.add_alone(1);
         Header::from_bytes(&bytes).map_err(|error| error.to_string())
     }
 
@@ -308,7 +319,7 @@ impl Reader {
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Fatal> {
-        STATS.bytes_received.add(bytes.len() as u64);
+        STATS.bytes_received.add_alone(bytes.len() as u64);
         self.receiver
             .receive(bytes)
             .map_err(|error| match error.kind() {
@@ -450,6 +461,9 @@ impl Session {
             .incoming
             .accept(&header, sent)
             .map_err(|error| error.to_string())?;
+        if crate::gate::traces() {
+            crate::trace::received(HEADER_LEN + header.len as usize);
+        }
         self.seen.store(reader.incoming.last(), Ordering::Relaxed);
         if header.op == Opcode::DATA {
             return self.read_data(reader, &header);
@@ -554,6 +568,19 @@ impl Session {
         let short = received < wanted;
         answer.short = short;
         let status = answer.status;
+        if crate::gate::traces() {
+            let bytes = HEADER_LEN + answer.body.len() + received;
+            crate::trace::answered(
+                pending.made,
+                if header.op == Opcode::DATA {
+                    Opcode::COPY_OUT
+                } else {
+                    header.op
+                },
+                header.re,
+                bytes,
+            );
+        }
         pending.done = true;
         let wanted = pending.wanted;
         let then = pending.then.take();

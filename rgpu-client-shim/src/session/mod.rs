@@ -39,6 +39,7 @@ pub(crate) use inbox::Answer;
 use crate::copy::host::HostBox;
 use crate::names::Hold;
 use crate::stats::STATS;
+use crate::trace::Wait;
 use inbox::{Inbox, Pending};
 use outbox::{Outbox, Outgoing};
 
@@ -325,7 +326,12 @@ impl Session {
         }
         // All that the server is to give credit for has to be on its way.
         self.flush()?;
-        self.wait_for(|state| state.spend(bytes).then_some(()))
+        let stall = Wait::begin();
+        let room = self.wait_for(|state| state.spend(bytes).then_some(()));
+        if let Some(stall) = stall {
+            stall.room();
+        }
+        room
     }
 
     fn send_waiting(
@@ -418,26 +424,35 @@ impl Session {
         let sent = outbox.flush();
         drop(outbox);
         self.lost_unless(sent)?;
-        let since = Instant::now();
-        let answers = calls
-            .into_iter()
-            .map(|seq| self.wait_for(|state| state.take_answer(seq)))
-            .collect();
-        self.account_for_wait(op, since);
-        answers
+        let last = calls.last().copied().unwrap_or(0);
+        self.waiting(op, last, || {
+            calls
+                .into_iter()
+                .map(|seq| self.wait_for(|state| state.take_answer(seq)))
+                .collect()
+        })
     }
 
     /// Waits for the answer of call `seq`.
     fn answer(&'static self, op: Opcode, seq: u64) -> Result<Answer, Status> {
-        let since = Instant::now();
-        let answer = self.wait_for(|state| state.take_answer(seq));
-        self.account_for_wait(op, since);
-        answer
+        self.waiting(op, seq, || self.wait_for(|state| state.take_answer(seq)))
     }
 
-    fn account_for_wait(&self, op: Opcode, since: Instant) {
-        STATS.wait(op, since.elapsed());
+    /// Runs `wait`, which waits for the answer of call `seq`.
+    fn waiting<T>(&self, op: Opcode, seq: u64, wait: impl FnOnce() -> T) -> T {
+        let answer = if crate::gate::observes() {
+            let (since, traced) = (Instant::now(), Wait::begin());
+            let answer = wait();
+            STATS.wait(op, since.elapsed());
+            if let Some(traced) = traced {
+                traced.answered(op, seq);
+            }
+            answer
+        } else {
+            wait()
+        };
         self.news.fetch_add(1, Ordering::Release);
+        answer
     }
 
     /// Asks for an answer that the server gives when something has happened; its number, for [`Self::look`].

@@ -101,6 +101,9 @@ impl Outbox {
 
     fn header(&mut self, frame: Outgoing, len: usize) -> (u64, [u8; HEADER_LEN]) {
         let seq = self.numbers.next();
+        if crate::gate::traces() {
+            crate::trace::sent(HEADER_LEN + len);
+        }
         let header = Header {
             // Bodies are bounded by MAX_BODY and MAX_CHUNK, far below 4 GiB.
             len: len as u32,
@@ -121,10 +124,14 @@ impl Outbox {
         }
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         let last = self.numbers.last();
-        STATS.bytes_sent.add(bytes as u64);
-        STATS.frames_sent.add(last - self.flushed);
+        STATS.bytes_sent.add_alone(bytes as u64);
+        STATS.frames_sent.add_alone(last - self.flushed);
         self.flushed = last;
-        let result = self.sender.send(slices);
+        let result = if crate::gate::observes() {
+            crate::trace::sending(bytes, || self.sender.send(slices))
+        } else {
+            self.sender.send(slices)
+        };
         self.failed = result.is_err();
         self.sent = Instant::now();
         result

@@ -17,6 +17,7 @@
 //! the senders at the second. The peer may be hostile: [`segment`] and [`ring`] say what is checked.
 
 mod bell;
+mod copy;
 mod greet;
 mod ring;
 mod segment;

@@ -19,6 +19,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
+use super::copy;
+
 /// Bytes of a ring: small, so that it stays in a processor's cache.
 pub(super) const RING: usize = 256 << 10;
 /// Slots of a direction.
@@ -142,22 +144,17 @@ impl Segment {
     /// Copies `bytes` into slot `index`.
     pub(super) fn fill_slot(&self, way: Way, index: usize, bytes: &[u8]) {
         assert!(bytes.len() <= SLOT);
+        let slot = self.slot(way, index).as_ptr();
         // SAFETY: a slot has room for them, and no reference to it exists.
-        unsafe {
-            self.slot(way, index)
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
-        }
+        unsafe { copy::copy(bytes.as_ptr(), slot, bytes.len()) };
     }
 
     /// Copies bytes of slot `index` from `from` on.
     pub(super) fn read_slot(&self, way: Way, index: usize, from: usize, into: &mut [u8]) {
         assert!(from <= SLOT && into.len() <= SLOT - from);
+        let slot = self.slot(way, index).as_ptr();
         // SAFETY: the bytes are within the slot, to which no reference exists, and `into` is this process's own.
-        unsafe {
-            self.slot(way, index)
-                .add(from)
-                .copy_to_nonoverlapping(NonNull::from(&mut *into).cast(), into.len());
-        }
+        unsafe { copy::copy(slot.add(from), into.as_mut_ptr(), into.len()) };
     }
 
     /// Copies `bytes` into the ring at position `at`, round its end where need be.

@@ -19,7 +19,8 @@ use rgpu_transport::{Listener, Url};
 ///
 /// Every figure is a ratio of two things measured in the same run, unpinned. `remoting`: against the bare
 /// transport, a memcpy, or the local software GPU; client, server and peer share this machine, and all wait alike:
-/// servers in blocking reads, clients after 50 µs of looking. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
+/// servers in blocking reads, clients after 50 µs of looking; over shared memory both after looking for as long as is worth
+/// while. `softgpu`: kernels against the same algorithms in C, built with `gcc -O2` meanwhile. `compile`:
 /// loading a large module and compiling its kernels, in a process without and in one with a cache on disk. `echo`: the
 /// example echo-view on movies of 60 to 360 frames, on the CPU, a local and a remote GPU, by hand and as jobs, with
 /// delays of an emulated network; CSV and figures. `startup`: the first results of a TensorFlow process, in a first and a

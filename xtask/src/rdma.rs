@@ -75,6 +75,9 @@ fn in_machine(command: &Command) -> Result<()> {
     machine
         .current_dir(paths::root())
         .env("RDMA_VM_CACHE", paths::cache().join("rdma-vm"))
+        // The user's kernels are many, and a look at all of them takes the machine half a minute.
+        .env("XDG_CACHE_HOME", "/tmp/rgpu-caches")
+        .args(["--env", "XDG_CACHE_HOME"])
         .args(["--timeout", &LIMIT.to_string(), "--"])
         .arg(command.get_program())
         .args(command.get_args());

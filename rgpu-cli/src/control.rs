@@ -1,10 +1,15 @@
 //! A client of a server's control plane, over tcp or a unix socket.
 
+use std::io::IoSlice;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper_util::rt::TokioIo;
-use rgpu_server::control::InventoryRequest;
+use rgpu_proto::hello::{
+    self, ClientHello, Device, HelloKind, Intent, Inventory, OLDEST_VERSION, PREAMBLE_LEN,
+    Preamble, VERSION,
+};
+use rgpu_proto::wire;
 use rgpu_server::control::control_client::ControlClient;
 use rgpu_transport::Url;
 use tonic::transport::{Channel, Endpoint};
@@ -46,21 +51,36 @@ pub(crate) async fn connect(url: &Url) -> anyhow::Result<ControlClient<Channel>>
 /// How long a server may take to say what it has; the program that is to be run tells of a server that is away.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether a device of the server at `url` runs PTX only, no machine code; `false` where none answers.
+/// Whether a device of the server at `url` runs PTX only, no machine code; `false` where none answers. Every program that is
+/// run waits for this: one question of the data protocol, and no more machinery.
 pub(crate) fn runs_ptx_only(url: &Url) -> bool {
-    let asked = async {
-        let mut control = connect(url).await.ok()?;
-        let inventory = control.inventory(InventoryRequest {}).await.ok()?;
-        let mut devices = inventory.into_inner().devices.into_iter();
-        Some(devices.any(|device| device.ptx_only))
+    inventory(url).is_some_and(|inventory| inventory.devices.iter().any(Device::runs_ptx_only))
+}
+
+fn inventory(url: &Url) -> Option<Inventory> {
+    let mut connection = rgpu_transport::connect(&url.clone().into(), PATIENCE).ok()?;
+    let question = ClientHello {
+        min_version: OLDEST_VERSION,
+        max_version: VERSION,
+        features: 0,
+        intent: Intent::Inventory,
+        memory: 0,
+        pid: std::process::id(),
+        host: String::new(),
+        program: "rgpu".into(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.is_ok_and(|runtime| {
-        let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
-        answer.ok().flatten().unwrap_or(false)
-    })
+    let question = hello::to_bytes(HelloKind::Client, &question);
+    connection.send(&[IoSlice::new(&question)]).ok()?;
+    if !connection.wait_ready(Some(PATIENCE)).ok()? {
+        return None;
+    }
+    let mut preamble = [0; PREAMBLE_LEN];
+    connection.receive(&mut preamble).ok()?;
+    let preamble = Preamble::from_bytes(&preamble).ok()?;
+    let mut body = vec![0; preamble.len];
+    connection.receive(&mut body).ok()?;
+    let told = preamble.kind == HelloKind::Inventory;
+    wire::from_bytes(&body).ok().filter(|_| told)
 }
 
 #[cfg(test)]

@@ -183,6 +183,13 @@ message! {
     }
 }
 
+impl Device {
+    /// Whether it runs PTX only, no machine code.
+    pub fn runs_ptx_only(&self) -> bool {
+        self.attributes.contains(&(ATTRIBUTE_PTX_ONLY, 1))
+    }
+}
+
 /// Kind and length of a handshake message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preamble {

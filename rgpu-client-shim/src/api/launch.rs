@@ -5,7 +5,7 @@ use rgpu_proto::msg::launch::{Launch, LaunchEx};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::Encode;
 
-use super::launch_plan::{Target, target, with_plan};
+use super::launch_plan::{Plan, target, with_plan};
 use super::mapped::launch_with_host_memory;
 use super::*;
 use crate::client::get as client;
@@ -16,12 +16,9 @@ use crate::shadow::modules::Kernel;
 const LAUNCH: Opcode = Opcode::of("cuLaunchKernel");
 const LAUNCH_EX: Opcode = Opcode::of("cuLaunchKernelEx");
 
-/// Room for a [`Launch`] on the wire, so that its body is allocated once.
-const HEAD_ROOM: usize = 64;
-
 /// How a launch is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Layout {
+pub(super) struct Layout {
     grid: [u32; 3],
     block: [u32; 3],
     shared: u32,
@@ -93,7 +90,7 @@ fn check_resident(
     Ok(())
 }
 
-/// Appends the parameters, packed as the kernel wants them.
+/// Writes the parameters to the zeroes of `packed`, as the kernel wants them.
 ///
 /// # Safety
 /// `params` and `extra` are what the application passed to a launch of `kernel`.
@@ -101,7 +98,7 @@ unsafe fn pack(
     kernel: &Kernel,
     params: *mut c_void,
     extra: *mut c_void,
-    body: &mut Vec<u8>,
+    packed: &mut [u8],
 ) -> Result {
     if !params.is_null() && !extra.is_null() {
         return Err(INVALID);
@@ -109,9 +106,7 @@ unsafe fn pack(
     if kernel.params.is_empty() {
         return Ok(());
     }
-    let start = body.len();
-    body.resize(start + kernel.params_size, 0);
-    let packed = &mut body[start..];
+    debug_assert_eq!(packed.len(), kernel.params_size);
     if params.is_null() {
         // SAFETY: the caller's promise.
         return unsafe { copy_extra(extra, packed) };
@@ -178,45 +173,58 @@ unsafe fn launch(
 ) -> Result {
     let client = client()?;
     with_plan(client, f, h_stream, |plan, body| {
-        let Target {
-            function,
-            kernel,
-            ref known,
-            bad_shape,
-        } = plan.target;
+        let (known, bad_shape) = (&plan.target.known, plan.target.bad_shape);
         check(&layout, known, plan.limits, bad_shape)?;
         if layout.cooperative {
             check_resident(client, f, &layout, plan.limits)?;
         }
-        let launch = Launch {
-            function: Id::<Function>::new(function),
-            kernel: Id::<KernelKind>::new(kernel),
-            grid: layout.grid,
-            block: layout.block,
-            shared: layout.shared,
-            stream: Id::new(plan.stream),
-            cooperative: layout.cooperative,
+        if plan.layout != Some(layout) {
+            lay_out(client, plan, layout);
+        }
+        let (head, known) = (&plan.head, &plan.target.known);
+        let (op, origin) = (plan.op, Origin::within(plan.context));
+        let len = head.len() + known.params_size;
+        let fill = |out: &mut [u8]| {
+            let (front, packed) = out.split_at_mut(head.len());
+            front.copy_from_slice(head);
+            // SAFETY: the caller's promise.
+            unsafe { pack(known, params, extra, packed) }
         };
-        body.reserve(HEAD_ROOM + known.params_size);
-        let op = match layout.priority {
-            None => {
-                launch.encode(body);
-                LAUNCH
-            }
-            Some(priority) => {
-                let priority = client.clamp_priority(priority);
-                LaunchEx { launch, priority }.encode(body);
-                LAUNCH_EX
-            }
-        };
-        let from = body.len();
-        // SAFETY: the caller's promise.
-        unsafe { pack(known, params, extra, body)? };
-        launch_with_host_memory(client, plan.stream, body, from, |body| {
-            let origin = Origin::within(plan.context);
+        if client.page_locked.is_empty() {
+            return client.session.post_in_place(op, origin, len, fill);
+        }
+        body.resize(len, 0);
+        fill(body)?;
+        launch_with_host_memory(client, plan.stream, body, head.len(), |body| {
             client.session.post_bytes(op, origin, &[body])
         })
     })
+}
+
+/// Encodes what comes before the parameters of a launch.
+fn lay_out(client: &'static Client, plan: &mut Plan, layout: Layout) {
+    let launch = Launch {
+        function: Id::<Function>::new(plan.target.function),
+        kernel: Id::<KernelKind>::new(plan.target.kernel),
+        grid: layout.grid,
+        block: layout.block,
+        shared: layout.shared,
+        stream: Id::new(plan.stream),
+        cooperative: layout.cooperative,
+    };
+    plan.head.clear();
+    match layout.priority {
+        None => {
+            plan.op = LAUNCH;
+            launch.encode(&mut plan.head);
+        }
+        Some(priority) => {
+            plan.op = LAUNCH_EX;
+            let priority = client.clamp_priority(priority);
+            LaunchEx { launch, priority }.encode(&mut plan.head);
+        }
+    }
+    plan.layout = Some(layout);
 }
 
 #[expect(clippy::too_many_arguments, reason = "the C API has them")]
@@ -579,23 +587,23 @@ mod tests {
             (&raw mut c).cast::<c_void>(),
         ];
         let expected = [
-            &[9, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0][..],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0][..],
             &[3, 0, 0, 0, 0, 0, 0, 0],
         ]
         .concat();
-        let mut body = vec![9];
+        let mut packed = [0; 24];
         let null = std::ptr::null_mut();
         // SAFETY: there is a pointer for each parameter.
-        unsafe { pack(&kernel, pointers.as_mut_ptr().cast(), null, &mut body).unwrap() };
-        assert_eq!(body, expected);
+        unsafe { pack(&kernel, pointers.as_mut_ptr().cast(), null, &mut packed).unwrap() };
+        assert_eq!(packed, *expected);
 
         let mut size = 24_usize;
-        let buffer = expected[1..].to_vec();
+        let buffer = expected.clone();
         let mut extra = [1, buffer.as_ptr() as usize, 2, &raw mut size as usize, 0];
-        let mut body = vec![9];
+        let mut packed = [0; 24];
         // SAFETY: the list names a buffer and its size, and ends.
-        unsafe { pack(&kernel, null, extra.as_mut_ptr().cast(), &mut body).unwrap() };
-        assert_eq!(body, expected);
+        unsafe { pack(&kernel, null, extra.as_mut_ptr().cast(), &mut packed).unwrap() };
+        assert_eq!(packed, *expected);
     }
 
     #[test]
@@ -615,7 +623,7 @@ mod tests {
             (pointers.as_mut_ptr().cast(), short.as_mut_ptr().cast()),
         ] {
             // SAFETY: pointers and lists are complete, if wrong.
-            let refused = unsafe { pack(&kernel, params, extra, &mut Vec::new()) };
+            let refused = unsafe { pack(&kernel, params, extra, &mut [0; 24]) };
             assert_eq!(refused, Err(INVALID));
         }
     }

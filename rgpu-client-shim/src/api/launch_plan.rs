@@ -7,6 +7,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rgpu_proto::opcode::Opcode;
+
+use super::launch::Layout;
 use super::*;
 use crate::shadow::devices::LaunchLimits;
 use crate::shadow::modules::Kernel;
@@ -69,6 +72,10 @@ pub(super) struct Plan {
     pub(super) stream: u32,
     pub(super) context: u32,
     pub(super) limits: &'static LaunchLimits,
+    /// The layout of the last launch, its operation, and what comes before its parameters on the wire.
+    pub(super) layout: Option<Layout>,
+    pub(super) op: Opcode,
+    pub(super) head: Vec<u8>,
 }
 
 /// What a plan depends on.
@@ -101,7 +108,7 @@ pub(super) fn with_plan<T>(
     client: &'static Client,
     f: *mut c_void,
     h_stream: *mut c_void,
-    act: impl FnOnce(&Plan, &mut Vec<u8>) -> Result<T>,
+    act: impl FnOnce(&mut Plan, &mut Vec<u8>) -> Result<T>,
 ) -> Result<T> {
     client.session.usable()?;
     let key = Key {
@@ -123,12 +130,12 @@ pub(super) fn with_plan<T>(
             });
         }
         own.body.clear();
-        Some(act.take()?(slot.as_ref()?, &mut own.body))
+        Some(act.take()?(slot.as_mut()?, &mut own.body))
     });
     match (remembered, act) {
         (Ok(Some(result)), _) => result,
         // A thread that is ending has lost its memory.
-        (_, Some(act)) => act(&plan(client, key, f, h_stream)?, &mut Vec::new()),
+        (_, Some(act)) => act(&mut plan(client, key, f, h_stream)?, &mut Vec::new()),
         (_, None) => Err(Status::ERROR_UNKNOWN),
     }
 }
@@ -142,5 +149,8 @@ fn plan(client: &'static Client, key: Key, f: *mut c_void, h_stream: *mut c_void
         stream: stream(client, h_stream)?,
         context,
         limits: &client.device(device as i32)?.limits,
+        layout: None,
+        op: Opcode(0),
+        head: Vec::new(),
     })
 }

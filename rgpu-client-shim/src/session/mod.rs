@@ -18,8 +18,8 @@ mod outbox;
 mod tests;
 
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use rgpu_proto::frame::Flags;
@@ -142,6 +142,30 @@ impl Session {
         self.usable()?;
         let mut outbox = self.outbox.hold();
         let seq = outbox.put(self.frame(op, Flags::default(), origin), body);
+        self.posted(outbox, seq, origin)
+    }
+
+    /// The same for a body of `len` bytes that `fill` writes where it is sent from.
+    pub(crate) fn post_in_place(
+        &'static self,
+        op: Opcode,
+        origin: Origin,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        let mut outbox = self.outbox.hold();
+        let frame = self.frame(op, Flags::default(), origin);
+        let seq = outbox.put_in_place(frame, len, fill)?;
+        self.posted(outbox, seq, origin)
+    }
+
+    /// Frame `seq` is in the outbox and nobody waits for it.
+    fn posted(
+        &'static self,
+        mut outbox: MutexGuard<'_, Outbox>,
+        seq: u64,
+        origin: Origin,
+    ) -> Result<(), Status> {
         let pressing = outbox.is_pressing(seq);
         let sent = if pressing { outbox.flush() } else { Ok(()) };
         drop(outbox);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rgpu_proto::frame::{Flags, HEADER_LEN, Header};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::session::Outgoing as Numbers;
+use rgpu_proto::status::Status;
 use rgpu_transport::Sender;
 
 use super::Origin;
@@ -63,6 +64,26 @@ impl Outbox {
             self.buffer.extend_from_slice(part);
         }
         seq
+    }
+
+    /// Buffers a frame whose body of `len` bytes, zeroes at first, `fill` writes; its number. Nothing is buffered where
+    /// that fails.
+    pub(super) fn put_in_place(
+        &mut self,
+        frame: Outgoing,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
+    ) -> Result<u64, Status> {
+        let start = self.buffer.len();
+        let body = start + HEADER_LEN;
+        self.buffer.resize(body + len, 0);
+        if let Err(status) = fill(&mut self.buffer[body..]) {
+            self.buffer.truncate(start);
+            return Err(status);
+        }
+        let (seq, header) = self.header(frame, len);
+        self.buffer[start..body].copy_from_slice(&header);
+        Ok(seq)
     }
 
     /// Whether what is buffered should not wait for more, after a frame of number `seq` was put there. The clock is

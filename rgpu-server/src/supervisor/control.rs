@@ -1,6 +1,5 @@
 //! The control plane's service.
 
-use rgpu_proto::hello::ATTRIBUTE_PTX_ONLY;
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
@@ -33,10 +32,7 @@ impl Control for Service {
                 pci_bus_id: device.pci_bus_id.clone(),
                 total_memory: device.total_memory,
                 free_memory: clients.free(ordinal),
-                ptx_only: device
-                    .attributes
-                    .iter()
-                    .any(|(number, value)| *number == ATTRIBUTE_PTX_ONLY && *value == 1),
+                ptx_only: device.runs_ptx_only(),
             })
             .collect();
         let list = clients

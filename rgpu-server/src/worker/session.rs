@@ -456,6 +456,14 @@ impl Session {
         Ok(streams.iter().all(done))
     }
 
+    /// Answers a wait for something that has happened already, as `done` says.
+    pub(super) fn answer_now(&self, done: Result<(), Status>) -> Handled {
+        self.deliveries
+            .settle(self.frame.seq, &self.output, &self.writer);
+        self.reply(Status::of(done), &[])?;
+        Ok(Answer::Elsewhere)
+    }
+
     /// Answers this frame when all of `events` have happened, or at once where there are none because of an error.
     pub(super) fn answer_after(&mut self, events: Result<Vec<Event>, Status>) -> Handled {
         let events = events.inspect_err(|_| self.output.drain(&self.writer))?;

@@ -72,6 +72,10 @@ impl Session {
 
     /// Answers when everything issued so far in this context is done.
     pub(super) fn context_synchronize(&mut self) -> Handled {
+        if self.is_idle()? {
+            // SAFETY: a plain call in the current context, which makes the driver print what kernels printed.
+            return self.answer_now(unsafe { self.driver.cuCtxSynchronize() });
+        }
         let streams = self.contexts.current()?.all_streams();
         let events = streams.iter().map(|stream| self.event(stream.0)).collect();
         self.answer_after(events)

@@ -145,6 +145,11 @@ impl Session {
 
     pub(super) fn stream_synchronize(&mut self, stream: &StreamRef) -> Handled {
         let raw = self.stream(stream.id)?;
+        // SAFETY: the stream comes from the map.
+        if unsafe { self.driver.cuStreamQuery(raw) }.is_ok() {
+            // SAFETY: as above. Makes the driver print what kernels printed.
+            return self.answer_now(unsafe { self.driver.cuStreamSynchronize(raw) });
+        }
         let event = self.event(raw);
         self.answer_after(event.map(|event| vec![event]))
     }

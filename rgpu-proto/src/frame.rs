@@ -85,6 +85,7 @@ pub enum FrameError {
 
 impl Header {
     /// The header's bytes.
+    #[inline]
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0..4].copy_from_slice(&self.len.to_le_bytes());
@@ -98,6 +99,7 @@ impl Header {
     }
 
     /// Reads and checks a header: size, operation and flags.
+    #[inline]
     pub fn from_bytes(bytes: &[u8; HEADER_LEN]) -> Result<Self, FrameError> {
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;

@@ -122,8 +122,12 @@ unsafe fn pack(
         unsafe {
             let place = packed.as_mut_ptr().add(*offset);
             match size {
-                8 => place.cast::<[u8; 8]>().write(value.cast::<[u8; 8]>().read()),
-                4 => place.cast::<[u8; 4]>().write(value.cast::<[u8; 4]>().read()),
+                8 => place
+                    .cast::<[u8; 8]>()
+                    .write(value.cast::<[u8; 8]>().read()),
+                4 => place
+                    .cast::<[u8; 4]>()
+                    .write(value.cast::<[u8; 4]>().read()),
                 _ => std::ptr::copy_nonoverlapping(value, place, *size),
             }
         }

@@ -3,6 +3,10 @@
 //! The `rgpu` command and the libraries must be built first (`cargo build --workspace`, as `cargo xtask test`
 //! does); they are looked for beside the tests' own programs.
 
+pub mod loader;
+#[path = "sequences/op.rs"]
+pub mod op;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};

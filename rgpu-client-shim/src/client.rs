@@ -236,7 +236,7 @@ impl Client {
 
     /// The context that a derived call acts in. Kernels of `cuLibrary*` belong to none, and cuBLAS and the like take the
     /// primary one where the thread has none.
-    fn context_of(&self, op: Opcode) -> Result<u32, Status> {
+    pub(crate) fn context_of(&self, op: Opcode) -> Result<u32, Status> {
         self.working_context().or_else(|status| match status {
             Status::ERROR_INVALID_CONTEXT if needs_no_context(op) => Ok(PRIMARY_CONTEXT),
             status => Err(status),

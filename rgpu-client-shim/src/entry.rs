@@ -21,6 +21,7 @@ use std::ffi::c_void;
 use rgpu_proto::derived::client as derived;
 use rgpu_proto::handle::*;
 use rgpu_proto::kinds::*;
+use rgpu_proto::opcode::Opcode;
 use rgpu_proto::status::Status;
 
 use crate::client::Client;
@@ -51,6 +52,7 @@ macro_rules! body {
     (@derived $index:ident $name:ident ($($param:ident: $kind:ty),*)) => {
         gate::enter($index, || {
             let client = client::get()?;
+            client.context_of(const { Opcode::of(stringify!($name)) })?;
             $(let $param = <$kind as Stand>::stand(client, $param)?;)*
             // SAFETY: the application keeps the contract of the C function of this name.
             unsafe { derived::$name(&client, $($param),*) }

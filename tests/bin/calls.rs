@@ -1,33 +1,12 @@
 //! Calls of C functions by name, as an application makes them that was not linked with their library.
 
-use std::ffi::c_void;
 use std::process::ExitCode;
 
-use libloading::os::unix::{Library as Loaded, Symbol};
+pub(crate) use rgpu_tests::loader::{Library, null};
 
 /// A result that is an error: its number.
 #[derive(Debug)]
 pub(crate) struct Failed(pub(crate) u32);
-
-/// A library that was opened by name.
-pub(crate) struct Library(Loaded);
-
-impl Library {
-    pub(crate) fn open(name: &str) -> Self {
-        // SAFETY: loading a CUDA library has no preconditions.
-        Self(unsafe { Loaded::new(name) }.expect("the loader finds the library"))
-    }
-
-    /// The function of that name.
-    ///
-    /// # Safety
-    /// It has the type `F`.
-    pub(crate) unsafe fn function<F>(&self, name: &str) -> Symbol<F> {
-        // SAFETY: the caller's promise.
-        let found = unsafe { self.0.get::<F>(name.as_bytes()) };
-        found.unwrap_or_else(|_| panic!("no {name}"))
-    }
-}
 
 /// Calls a function by name and turns its result into a `Result`.
 macro_rules! cu {
@@ -46,11 +25,6 @@ macro_rules! cu {
     }};
 }
 pub(crate) use cu;
-
-/// No handle.
-pub(crate) const fn null() -> *mut c_void {
-    std::ptr::null_mut()
-}
 
 /// The program's exit status.
 pub(crate) fn ended(result: Result<(), Failed>) -> ExitCode {

@@ -121,7 +121,7 @@ pub(crate) unsafe fn cuMemcpyAsync(
     byte_count: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     copy(
         unified(dst),
         unified(src),
@@ -181,7 +181,7 @@ pub(crate) unsafe fn cuMemcpyHtoDAsync_v2(
     byte_count: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     let (dst, src) = (device(dst_device), host(src_host as usize));
     copy(dst, src, Shape::linear(byte_count), stream, Wait::Later)
 }
@@ -207,7 +207,7 @@ pub(crate) unsafe fn cuMemcpyDtoHAsync_v2(
     byte_count: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     let (dst, src) = (host(dst_host as usize), device(src_device));
     copy(dst, src, Shape::linear(byte_count), stream, Wait::Later)
 }
@@ -233,7 +233,7 @@ pub(crate) unsafe fn cuMemcpyDtoDAsync_v2(
     byte_count: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     let (dst, src) = (device(dst_device), device(src_device));
     copy(dst, src, Shape::linear(byte_count), stream, Wait::Later)
 }
@@ -362,7 +362,7 @@ pub(crate) unsafe fn cuMemcpy2DUnaligned_v2(p_copy: *const c_void) -> Result {
 }
 
 pub(crate) unsafe fn cuMemcpy2DAsync_v2(p_copy: *const c_void, h_stream: *mut c_void) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     // SAFETY: the application's structure.
     unsafe { copy_2d(p_copy, stream, Wait::Later) }
 }
@@ -408,7 +408,7 @@ pub(crate) unsafe fn cuMemcpy3D_v2(p_copy: *const c_void) -> Result {
 }
 
 pub(crate) unsafe fn cuMemcpy3DAsync_v2(p_copy: *const c_void, h_stream: *mut c_void) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     // SAFETY: the application's structure.
     unsafe { copy_3d(p_copy, stream, Wait::Later) }
 }
@@ -419,7 +419,7 @@ pub(crate) unsafe fn cuMemcpy3DPeer(p_copy: *const c_void) -> Result {
 }
 
 pub(crate) unsafe fn cuMemcpy3DPeerAsync(p_copy: *const c_void, h_stream: *mut c_void) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     // SAFETY: the application's structure.
     unsafe { copy_3d(p_copy, stream, Wait::Later) }
 }

@@ -25,8 +25,9 @@ const FLAGS: u32 = 7;
 /// `CU_EVENT_INTERPROCESS`.
 const INTERPROCESS: u32 = 4;
 
-/// The id of an event that exists.
+/// The id of an event that exists, where the thread has a working context.
 fn event(client: &'static Client, value: *mut c_void) -> Result<u32> {
+    client.working_context()?;
     match handle::<Event>(client, value)? {
         0 => Err(Status::ERROR_INVALID_HANDLE),
         id => Ok(id),
@@ -35,10 +36,10 @@ fn event(client: &'static Client, value: *mut c_void) -> Result<u32> {
 
 pub(crate) unsafe fn cuEventCreate(ph_event: *mut *mut c_void, flags: u32) -> Result {
     let client = client()?;
-    let context = client.working_context()?;
     if ph_event.is_null() || flags & !FLAGS != 0 {
         return Err(INVALID);
     }
+    let context = client.working_context()?;
     if flags & INTERPROCESS != 0 {
         return Err(Status::ERROR_NOT_SUPPORTED);
     }
@@ -62,7 +63,6 @@ pub(crate) unsafe fn cuEventCreate(ph_event: *mut *mut c_void, flags: u32) -> Re
 
 pub(crate) unsafe fn cuEventDestroy_v2(h_event: *mut c_void) -> Result {
     let client = client()?;
-    client.session.usable()?;
     let id = event(client, h_event)?;
     let gone = client.streams.hold().events.remove(&id);
     if let Some(watch) = gone.and_then(|event| event.recording.watch()) {
@@ -72,16 +72,38 @@ pub(crate) unsafe fn cuEventDestroy_v2(h_event: *mut c_void) -> Result {
     client.session.post(op, &EventRef { id: Id::new(id) })
 }
 
+const RECORD: Opcode = Opcode::of("cuEventRecord");
+const RECORD_WITH_FLAGS: Opcode = Opcode::of("cuEventRecordWithFlags");
+const CONTEXT_RECORD: Opcode = Opcode::of("cuCtxRecordEvent");
+
 /// The event that a posted call records.
 fn recorded(op: Opcode, body: &[u8]) -> Option<u32> {
-    const RECORD: Opcode = Opcode::of("cuEventRecord");
-    const RECORD_WITH_FLAGS: Opcode = Opcode::of("cuEventRecordWithFlags");
-    const CONTEXT_RECORD: Opcode = Opcode::of("cuCtxRecordEvent");
     let [first, second] = words(body);
     match op {
         RECORD | RECORD_WITH_FLAGS => Some(first),
         CONTEXT_RECORD => Some(second),
         _ => None,
+    }
+}
+
+/// Refuses flags that no posted call takes: `CU_EVENT_RECORD_EXTERNAL` and `CU_EVENT_WAIT_EXTERNAL` are the only ones.
+fn check_flags(op: Opcode, body: &[u8]) -> Result {
+    const WAIT: Opcode = Opcode::of("cuStreamWaitEvent");
+    let [_, _, flags] = match op {
+        WAIT | RECORD_WITH_FLAGS => words(body),
+        _ => [0; 3],
+    };
+    if flags > 1 { Err(INVALID) } else { Ok(()) }
+}
+
+/// The context in which a posted call records: an event of another one is refused.
+fn recorded_in(op: Opcode, body: &[u8], streams: &Streams) -> Result<u32> {
+    let [first, second] = words(body);
+    match op {
+        CONTEXT_RECORD => Ok(first),
+        _ => Ok(streams
+            .get(second, crate::thread::current_context())?
+            .context),
     }
 }
 
@@ -92,10 +114,14 @@ pub(crate) fn posting(
     body: &[u8],
     post: impl FnOnce() -> Result,
 ) -> Result {
+    check_flags(op, body)?;
     let Some(id) = recorded(op, body) else {
         return post();
     };
     let mut streams = client.streams.hold();
+    if recorded_in(op, body, &streams)? != streams.event(id)?.context {
+        return Err(Status::ERROR_INVALID_HANDLE);
+    }
     let issued = Recording::Issued {
         news: client.session.news(),
     };
@@ -158,7 +184,6 @@ fn look(client: &'static Client, id: u32, call: u64) -> Option<Result> {
 
 pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
     let client = client()?;
-    client.session.usable()?;
     let id = event(client, h_event)?;
     let mut streams = client.streams.hold();
     let known = *streams.event(id)?;
@@ -182,7 +207,6 @@ pub(crate) unsafe fn cuEventQuery(h_event: *mut c_void) -> Result {
 
 pub(crate) unsafe fn cuEventSynchronize(h_event: *mut c_void) -> Result {
     let client = client()?;
-    client.session.usable()?;
     let id = event(client, h_event)?;
     let known = *client.streams.hold().event(id)?;
     let answer = match known.recording {

@@ -71,7 +71,7 @@ pub(crate) unsafe fn cuMemsetD8Async(
         0,
         (u32::from(uc), Element::Byte),
         (n, 1),
-        stream(client()?, h_stream)?,
+        stream_here(client()?, h_stream)?,
     )
 }
 
@@ -99,7 +99,7 @@ pub(crate) unsafe fn cuMemsetD2D8Async(
     height: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     fill(
         dst_device,
         dst_pitch,
@@ -130,7 +130,7 @@ pub(crate) unsafe fn cuMemsetD16Async(
         0,
         (u32::from(us), Element::Short),
         (n, 1),
-        stream(client()?, h_stream)?,
+        stream_here(client()?, h_stream)?,
     )
 }
 
@@ -158,7 +158,7 @@ pub(crate) unsafe fn cuMemsetD2D16Async(
     height: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     fill(
         dst_device,
         dst_pitch,
@@ -183,7 +183,7 @@ pub(crate) unsafe fn cuMemsetD32Async(
         0,
         (ui, Element::Word),
         (n, 1),
-        stream(client()?, h_stream)?,
+        stream_here(client()?, h_stream)?,
     )
 }
 
@@ -211,7 +211,7 @@ pub(crate) unsafe fn cuMemsetD2D32Async(
     height: usize,
     h_stream: *mut c_void,
 ) -> Result {
-    let stream = stream(client()?, h_stream)?;
+    let stream = stream_here(client()?, h_stream)?;
     fill(
         dst_device,
         dst_pitch,

@@ -36,6 +36,9 @@ pub(crate) unsafe fn cuMemHostAlloc(pp: *mut c_void, bytesize: usize, flags: u32
 pub(crate) unsafe fn cuMemFreeHost(p: *mut c_void) -> Result {
     let client = client()?;
     client.working_context()?;
+    if p.is_null() {
+        return Ok(());
+    }
     let at = p as usize;
     let range = client.memory.hold().host.owned(at)?;
     // Copies to this memory that are under way would write to what is no longer mapped.

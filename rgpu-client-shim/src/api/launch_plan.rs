@@ -24,6 +24,8 @@ pub(super) struct Target {
     pub(super) function: u32,
     pub(super) kernel: u32,
     pub(super) known: Arc<Kernel>,
+    /// The context of a function.
+    context: Option<u32>,
     /// What a launch of a bad shape returns.
     pub(super) bad_shape: Status,
 }
@@ -41,6 +43,7 @@ pub(super) fn target(client: &'static Client, f: *mut c_void) -> Result<Target> 
                 function: id,
                 kernel: 0,
                 known: Arc::clone(&function.kernel),
+                context: Some(function.context),
                 bad_shape: INVALID,
             })
         }
@@ -54,6 +57,7 @@ pub(super) fn target(client: &'static Client, f: *mut c_void) -> Result<Target> 
                 function: 0,
                 kernel: id,
                 known: Arc::clone(&kernel.kernel),
+                context: None,
                 bad_shape: if kernel.of_runtime {
                     INVALID_CONFIGURATION
                 } else {
@@ -143,10 +147,17 @@ pub(super) fn with_plan<T>(
 fn plan(client: &'static Client, key: Key, f: *mut c_void, h_stream: *mut c_void) -> Result<Plan> {
     let context = client.context()?;
     let device = client.contexts.hold().get(context)?.device;
+    let target = target(client, f)?;
+    let stream = stream(client, h_stream)?;
+    // A function belongs to a context, and runs in streams of that one only; a kernel is the current context's.
+    let of_stream = client.streams.hold().get(stream, context)?.context;
+    if of_stream != target.context.unwrap_or(context) {
+        return Err(Status::ERROR_INVALID_HANDLE);
+    }
     Ok(Plan {
         key,
-        target: target(client, f)?,
-        stream: stream(client, h_stream)?,
+        target,
+        stream,
         context,
         limits: &client.device(device as i32)?.limits,
         layout: None,

@@ -149,6 +149,12 @@ fn stream(client: &'static Client, value: *mut c_void) -> Result<u32> {
     })
 }
 
+/// The same, where the thread has a working context: without one, no stream is looked at.
+fn stream_here(client: &'static Client, value: *mut c_void) -> Result<u32> {
+    client.working_context()?;
+    stream(client, value)
+}
+
 /// Marks orders of threads' own default streams, which share a stream id.
 const OWN: u32 = 1 << 31;
 

@@ -1,6 +1,7 @@
 //! Modules: loading images, finding functions and variables.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rgpu_fatbin::raw::{self, RawImage};
@@ -20,7 +21,7 @@ use crate::client::get as client;
 use crate::jit_options::JitOptions;
 use crate::session::{Answer, Origin};
 use crate::shadow::memory::Global as KnownGlobal;
-use crate::shadow::modules::{Function as KnownFunction, Image};
+use crate::shadow::modules::{Function as KnownFunction, Image, LoadedAs};
 use crate::stats::STATS;
 
 /// The bytes to send for an image: only what the device could use.
@@ -79,7 +80,7 @@ const fn image_status(error: &Error) -> Status {
     }
 }
 
-/// Loads an image as a module or a library; its id and kernels.
+/// Loads an image as a module or a library; its id and kernels. One that this process has loaded before is posted.
 ///
 /// # Safety
 /// `image` is a module image as `cuModuleLoadData` takes it, and the options are those of a call that has not
@@ -89,7 +90,7 @@ pub(super) unsafe fn load(
     load_as: LoadAs,
     image: *const c_void,
     options: &JitOptions,
-) -> Result<(u32, Vec<KernelInfo>)> {
+) -> Result<(u32, Arc<[KernelInfo]>)> {
     let started = Instant::now();
     // SAFETY: the caller's promise.
     let bytes = unsafe { image_bytes(client, image)? };
@@ -102,21 +103,53 @@ pub(super) unsafe fn load(
         inline: bytes.len() <= INLINE_MODULE,
         options: options.numbers().to_vec(),
     };
-    let loaded = offer(client, load, &bytes);
+    let loaded_as = LoadedAs::of(&load);
+    let known = client.modules.hold().snapshot(&loaded_as);
+    let loaded = match known {
+        Some(kernels) => post(client, &load, &bytes).map(|()| Offered {
+            status: Status::SUCCESS,
+            log: String::new(),
+            kernels,
+        }),
+        None => offer(client, load, &bytes),
+    };
     STATS.module_load.add_time(started.elapsed());
     STATS.modules.add(1);
-    let (status, loaded) = loaded?;
+    let loaded = loaded?;
     // SAFETY: the caller's promise.
     unsafe { options.report("", &loaded.log) };
     if !loaded.log.is_empty() {
         crate::log::debug(format_args!("{}", loaded.log.trim_end()));
     }
-    client.session.judge(status)?;
+    client.session.judge(loaded.status)?;
+    // What the compiler said would be said again.
+    if loaded.log.is_empty() {
+        let mut modules = client.modules.hold();
+        modules.keep_snapshot(loaded_as, &loaded.kernels);
+    }
     Ok((id, loaded.kernels))
 }
 
+/// What became of a load.
+struct Offered {
+    status: Status,
+    log: String,
+    kernels: Arc<[KernelInfo]>,
+}
+
+/// Loads an image of which everything is known.
+fn post(client: &'static Client, load: &Load, bytes: &[u8]) -> Result {
+    let inline: &[u8] = if load.inline { bytes } else { &[] };
+    let body = wire::to_bytes(load);
+    client
+        .session
+        .post_bytes(Opcode::MODULE_LOAD, Origin::here(), &[&body, inline])?;
+    STATS.module_bytes.add(inline.len() as u64);
+    Ok(())
+}
+
 /// One round trip where the image is small or known, two where it has to be sent.
-fn offer(client: &'static Client, load: Load, bytes: &[u8]) -> Result<(Status, Loaded)> {
+fn offer(client: &'static Client, load: Load, bytes: &[u8]) -> Result<Offered> {
     let inline: &[u8] = if load.inline { bytes } else { &[] };
     let body = wire::to_bytes(&load);
     let here = Origin::here();
@@ -126,16 +159,22 @@ fn offer(client: &'static Client, load: Load, bytes: &[u8]) -> Result<(Status, L
     STATS.module_bytes.add(inline.len() as u64);
     let loaded = read_loaded(client, Opcode::MODULE_LOAD, &answer)?;
     if loaded.state == LoadState::Loaded {
-        return Ok((answer.status, loaded));
+        return Ok(offered(&answer, loaded));
     }
     STATS.module_bytes.add(bytes.len() as u64);
     let answer = client
         .session
         .upload(Opcode::MODULE_UPLOAD, &Upload { load }, bytes)?;
-    Ok((
-        answer.status,
-        read_loaded(client, Opcode::MODULE_UPLOAD, &answer)?,
-    ))
+    let loaded = read_loaded(client, Opcode::MODULE_UPLOAD, &answer)?;
+    Ok(offered(&answer, loaded))
+}
+
+fn offered(answer: &Answer, loaded: Loaded) -> Offered {
+    Offered {
+        status: answer.status,
+        log: loaded.log,
+        kernels: loaded.kernels.into(),
+    }
 }
 
 /// An answer that failed before anything was loaded has no body.
@@ -241,7 +280,7 @@ pub(super) fn read_file(name: &std::ffi::CStr) -> Result<Vec<u8>> {
 
 pub(crate) unsafe fn cuModuleUnload(hmod: *mut c_void) -> Result {
     let client = client()?;
-    client.session.usable()?;
+    client.working_context()?;
     let id = handle::<Module>(client, hmod)?;
     if !client.modules.hold().unload_module(id) {
         return Err(Status::ERROR_INVALID_HANDLE);
@@ -262,7 +301,7 @@ fn function_at(client: &'static Client, module: u32, at: usize) -> Result<u32> {
     if let Some(id) = image.handles.get(&at) {
         return Ok(*id);
     }
-    let (kernel, context) = (std::sync::Arc::clone(&image.kernels[at]), image.context);
+    let (kernel, context) = (Arc::clone(&image.kernels[at]), image.context);
     let id = client.mint();
     image.handles.insert(at, id);
     let name = kernel.name.to_string_lossy().into_owned();
@@ -292,6 +331,7 @@ pub(crate) unsafe fn cuModuleGetFunction(
     name: *const c_char,
 ) -> Result {
     let client = client()?;
+    client.working_context()?;
     let module = handle::<Module>(client, hmod)?;
     // SAFETY: the application's text.
     let name = unsafe { text(name)? };
@@ -394,7 +434,7 @@ pub(crate) unsafe fn cuModuleGetGlobal_v2(
     name: *const c_char,
 ) -> Result {
     let client = client()?;
-    client.session.usable()?;
+    client.working_context()?;
     let module = handle::<Module>(client, hmod)?;
     // SAFETY: the application's text.
     let name = unsafe { text(name)? }.to_string_lossy().into_owned();

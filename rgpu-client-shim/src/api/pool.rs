@@ -46,7 +46,7 @@ pub(super) unsafe fn located(client: &'static Client, location: *const c_void) -
 
 fn allocate_in(dptr: *mut u64, bytesize: usize, pool: u32, h_stream: *mut c_void) -> Result {
     let client = client()?;
-    let stream = stream(client, h_stream)?;
+    let stream = stream_here(client, h_stream)?;
     if dptr.is_null() {
         return Err(INVALID);
     }
@@ -78,14 +78,17 @@ pub(crate) unsafe fn cuMemAllocFromPoolAsync(
     h_stream: *mut c_void,
 ) -> Result {
     let client = client()?;
+    stream_here(client, h_stream)?;
     let pool = pool(client, pool_handle)?;
     allocate_in(dptr, bytesize, pool, h_stream)
 }
 
 pub(crate) unsafe fn cuMemFreeAsync(dptr: u64, h_stream: *mut c_void) -> Result {
     let client = client()?;
-    client.working_context()?;
-    let stream = stream(client, h_stream)?;
+    let stream = stream_here(client, h_stream)?;
+    if dptr == 0 {
+        return Ok(());
+    }
     let mut memory = client.memory.hold();
     let allocation = memory.allocator.free_in(dptr, order_of(stream))?;
     memory.pools.freed(allocation.pool, allocation.size);

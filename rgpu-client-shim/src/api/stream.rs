@@ -19,10 +19,10 @@ const NOT_CAPTURING: u32 = 0;
 
 fn create(ph_stream: *mut *mut c_void, flags: u32, priority: i32) -> Result {
     let client = client()?;
-    let context = client.working_context()?;
     if ph_stream.is_null() || flags & !NON_BLOCKING != 0 {
         return Err(INVALID);
     }
+    let context = client.working_context()?;
     // A priority outside the range is brought into it (CUDA Driver API reference).
     let priority = client.clamp_priority(priority);
     let id = client.mint();
@@ -60,7 +60,7 @@ pub(crate) unsafe fn cuStreamCreateWithPriority(
 
 pub(crate) unsafe fn cuStreamDestroy_v2(h_stream: *mut c_void) -> Result {
     let client = client()?;
-    client.session.usable()?;
+    client.working_context()?;
     let id = handle::<Stream>(client, h_stream)?;
     if client.streams.hold().streams.remove(&id).is_none() {
         return Err(Status::ERROR_INVALID_HANDLE);
@@ -81,7 +81,7 @@ pub(crate) unsafe fn cuStreamDestroy_v2(h_stream: *mut c_void) -> Result {
 
 pub(crate) unsafe fn cuStreamQuery(h_stream: *mut c_void) -> Result {
     let client = client()?;
-    let id = stream(client, h_stream)?;
+    let id = stream_here(client, h_stream)?;
     settle_after(client, Some(order_of(id)), || {
         let body = StreamRef { id: Id::new(id) };
         client
@@ -93,7 +93,7 @@ pub(crate) unsafe fn cuStreamQuery(h_stream: *mut c_void) -> Result {
 
 pub(crate) unsafe fn cuStreamSynchronize(h_stream: *mut c_void) -> Result {
     let client = client()?;
-    wait_for_stream(client, stream(client, h_stream)?)
+    wait_for_stream(client, stream_here(client, h_stream)?)
 }
 
 /// Waits for all that was issued to a stream.
@@ -110,11 +110,8 @@ pub(super) fn wait_for_stream(client: &'static Client, id: u32) -> Result {
 /// The stream that a query is about, as the shadow knows it.
 fn known(h_stream: *mut c_void) -> Result<(u32, Known)> {
     let client = client()?;
+    let context = client.context()?;
     let id = stream(client, h_stream)?;
-    let context = client.context().or_else(|status| match id {
-        LEGACY | PER_THREAD => Err(status),
-        _ => Ok(0),
-    })?;
     Ok((id, client.streams.hold().get(id, context)?))
 }
 

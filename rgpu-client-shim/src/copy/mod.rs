@@ -323,10 +323,13 @@ pub(crate) fn fill(
     memory: &impl Lookup,
 ) -> Result<Option<Fill>, Status> {
     const BAD: Status = Status::ERROR_INVALID_VALUE;
+    let size = element as u64;
+    if !dst.is_multiple_of(size) {
+        return Err(BAD);
+    }
     if width == 0 || height == 0 {
         return Ok(None);
     }
-    let size = element as u64;
     let row = (width as u64).checked_mul(size).ok_or(BAD)?;
     let pitch = pitch as u64;
     let place = Pitched {
@@ -340,7 +343,7 @@ pub(crate) fn fill(
         depth: 1,
     };
     let end = place.end(&extent).ok_or(BAD)?;
-    let aligned = dst.is_multiple_of(size) && (height == 1 || pitch.is_multiple_of(size));
+    let aligned = height == 1 || pitch.is_multiple_of(size);
     let inside = memory
         .device_range(dst)
         .is_some_and(|(_, limit)| end <= limit);

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rgpu_proto::msg::module::KernelInfo;
+use rgpu_proto::msg::module::{KernelInfo, Load, LoadAs};
 use rgpu_proto::opcode::Opcode;
 use rgpu_proto::wire::{self, Decode, Reader};
 
@@ -187,6 +187,24 @@ pub(crate) struct LibraryKernel {
     pub(crate) functions: HashMap<u32, u32>,
 }
 
+/// An image, and how it was loaded: what its snapshot depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct LoadedAs {
+    hash: [u8; 32],
+    library: bool,
+    options: Vec<(u32, u64)>,
+}
+
+impl LoadedAs {
+    pub(crate) fn of(load: &Load) -> Self {
+        Self {
+            hash: load.hash,
+            library: load.load_as == LoadAs::Library,
+            options: load.options.clone(),
+        }
+    }
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
@@ -200,9 +218,24 @@ pub(crate) struct Modules {
     pub(crate) kernels: HashMap<u32, LibraryKernel>,
     /// Answers that stay true until an attribute is set, by operation and body of the call.
     answers: HashMap<(u16, Vec<u8>), Vec<u8>>,
+    /// What came with images that were loaded once.
+    snapshots: HashMap<LoadedAs, Arc<[KernelInfo]>>,
 }
 
 impl Modules {
+    /// What came with an image that was loaded before. One device and one driver serve a session: it would come again.
+    pub(crate) fn snapshot(&self, image: &LoadedAs) -> Option<Arc<[KernelInfo]>> {
+        self.snapshots.get(image).cloned()
+    }
+
+    /// Keeps what came with an image.
+    pub(crate) fn keep_snapshot(&mut self, image: LoadedAs, kernels: &Arc<[KernelInfo]>) {
+        if self.snapshots.len() >= MOST_ANSWERS {
+            self.snapshots.clear();
+        }
+        self.snapshots.insert(image, Arc::clone(kernels));
+    }
+
     /// The answer to a derived call, where it is known.
     pub(crate) fn known_answer(&self, op: Opcode, body: &[u8]) -> Option<Vec<u8>> {
         let kernel_and_attribute = match op {
@@ -366,6 +399,26 @@ mod tests {
         assert_eq!(modules.known_answer(CONSTANT[1], &[1, 3]), None);
         modules.observe(FUNCTION_SET, &wire::to_bytes(&[21_u32, 9, 1]), &[]);
         assert_eq!(modules.known_answer(CONSTANT[1], &[1, 2]), None);
+    }
+
+    #[test]
+    fn a_snapshot_is_of_an_image_and_how_it_was_loaded() {
+        let load = |load_as, options: &[(u32, u64)]| {
+            LoadedAs::of(&Load {
+                load_as,
+                id: 20,
+                hash: [7; 32],
+                size: 1,
+                inline: true,
+                options: options.to_vec(),
+            })
+        };
+        let mut modules = Modules::default();
+        let kernels: Arc<[KernelInfo]> = Arc::new([]);
+        modules.keep_snapshot(load(LoadAs::Module, &[]), &kernels);
+        assert_eq!(modules.snapshot(&load(LoadAs::Module, &[])), Some(kernels));
+        assert_eq!(modules.snapshot(&load(LoadAs::Library, &[])), None);
+        assert_eq!(modules.snapshot(&load(LoadAs::Module, &[(0, 32)])), None);
     }
 
     #[test]

@@ -132,8 +132,8 @@ reasons! {
         "the device alone knows how far it is, but as long as nothing was heard from it since, \"not ready\" is true"
         "as CUDA; a program that polls waits for one answer at most per recording";
     loaded   Loaded   Either
-        "it brings the module's kernels, parameters and attributes"
-        "waits, with the driver's verdict on the image";
+        "it brings the module's kernels, parameters and attributes, unless the process has loaded the same before: then it is posted"
+        "waits, with the driver's verdict on the image; a failure of a further load is returned by the next call that waits";
     scalar   Scalar   Either
         "its result goes to host memory, unless the handle's pointer mode is the device's: then it is posted"
         "as the library: the result is there when the call returns";

@@ -59,6 +59,18 @@ impl Contexts {
         Ok(())
     }
 
+    /// Makes the context of a stream current; a default stream is the current one's.
+    pub(super) fn enter_that_of(&mut self, stream: Raw) -> Result<(), Status> {
+        if self.known.len() == 1 {
+            return Ok(());
+        }
+        let of = |(id, context): (&u32, &Context)| context.streams.contains(&stream).then_some(*id);
+        self.known
+            .iter()
+            .find_map(of)
+            .map_or(Ok(()), |id| self.enter(id))
+    }
+
     /// The current context.
     pub(super) fn current(&mut self) -> Result<&mut Context, Status> {
         self.known

@@ -434,8 +434,15 @@ impl Session {
         Ok(())
     }
 
-    /// The driver's stream of a client's id, in the frame's context and thread.
+    /// The driver's stream of a client's id. Its context becomes current, as CUDA lets a program name streams of any.
     pub(super) fn stream(&mut self, id: Id<Stream>) -> Result<*mut c_void, Status> {
+        let stream = self.stream_from_here(id)?;
+        self.contexts.enter_that_of(Raw(stream))?;
+        Ok(stream)
+    }
+
+    /// The driver's stream of a client's id, in the frame's context and thread.
+    pub(super) fn stream_from_here(&mut self, id: Id<Stream>) -> Result<*mut c_void, Status> {
         match id.0 {
             0 | 1 => Ok(id.0 as usize as *mut c_void),
             2 => self.contexts.per_thread(self.frame.lane).map(|raw| raw.0),

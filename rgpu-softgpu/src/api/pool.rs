@@ -94,6 +94,7 @@ pub(crate) unsafe fn cuMemPoolCreate(pool: *mut Handle, pool_props: *const c_voi
     // SAFETY: the contract of this function.
     unsafe {
         let kind = read((&raw const (*props).allocType).cast::<u32>())?;
+        require(kind == ALLOCATION_PINNED)?;
         let location = (&raw const (*props).location).cast_mut().cast();
         let gpu = check(location, kind)?;
         if read((&raw const (*props).handleTypes).cast::<u32>())? != 0 {

@@ -34,7 +34,7 @@ impl Session {
             0 => self.handles.of(launch.kernel)?,
             _ => self.handles.of(launch.function)?,
         };
-        let stream = self.stream(launch.stream)?;
+        let stream = self.stream_from_here(launch.stream)?;
         // The driver copies the parameters before it returns; 16 is the largest alignment of a parameter.
         let mut aligned = std::mem::take(&mut self.params);
         aligned.resize(params.len().div_ceil(16).max(aligned.len()), 0);

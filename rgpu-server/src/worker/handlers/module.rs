@@ -38,6 +38,8 @@ impl Session {
         }
         match self.store.get(&load.hash) {
             Ok(Some(image)) => self.load(&load, image),
+            // A client posts what the store held before: somebody has emptied it.
+            Ok(None) if !self.waits() => Err(Status::ERROR_FILE_NOT_FOUND.into()),
             Ok(None) => Ok(Answer::Done(to_bytes(&loaded(
                 LoadState::Needed,
                 Vec::new(),
@@ -98,6 +100,9 @@ impl Session {
             Ok(kernels) => (Status::SUCCESS, kernels),
             Err(status) => (status, Vec::new()),
         };
+        if !self.waits() {
+            return status.ok().map(|()| DONE).map_err(Failed::from);
+        }
         self.output.drain(&self.writer);
         self.reply(
             status,

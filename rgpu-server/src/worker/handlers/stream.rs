@@ -41,9 +41,9 @@ impl Session {
 
     pub(super) fn stream_destroy(&mut self, stream: &StreamRef) -> Handled {
         let raw = self.handles.unbind(stream.id)?;
+        self.contexts.enter_that_of(Raw(raw))?;
         self.contexts.forget_stream(Raw(raw));
-        // A later fence is about the work of this stream too. A stream of another context cannot be marked from
-        // here, and a failed one has no work.
+        // A later fence is about the work of this stream too. A failed one has no work.
         if let Ok(end) = self.event(raw) {
             self.contexts.current()?.leave(end);
         }

@@ -75,8 +75,8 @@ pub(crate) struct Stream {
     pub(crate) context: *mut c_void,
 }
 
-/// What host functions have written down: the sequence's number of the stream, and a value.
-pub(crate) type Diary = Arc<Mutex<Vec<(usize, u32)>>>;
+/// What host functions have written down: context and stream, as numbers, and a value.
+pub(crate) type Diary = Arc<Mutex<Vec<((usize, usize), u32)>>>;
 
 /// The state.
 pub(crate) struct Machine {

@@ -9,7 +9,7 @@ use super::machine::{Diary, Kind, Machine, call};
 /// What a host function gets.
 struct Note {
     diary: Diary,
-    stream: usize,
+    stream: (usize, usize),
     value: u32,
     /// Page-locked memory to fill, and how much of it.
     fill: (usize, usize),
@@ -155,7 +155,8 @@ impl Machine {
         };
         let note = Box::into_raw(Box::new(Note {
             diary: self.diary.clone(),
-            stream: lane.stream.addr(),
+            // The default stream has two names.
+            stream: (lane.context.addr(), lane.stream.addr().max(1)),
             value,
             fill,
         }));
@@ -170,7 +171,7 @@ impl Machine {
     /// What host functions wrote down, in each stream's order: streams overtake each other as they like.
     pub(crate) fn read_diary(&self) {
         let mut notes = std::mem::take(&mut *self.diary.lock().expect("diary"));
-        let mut order: Vec<usize> = Vec::new();
+        let mut order: Vec<(usize, usize)> = Vec::new();
         for (stream, _) in &notes {
             if !order.contains(stream) {
                 order.push(*stream);

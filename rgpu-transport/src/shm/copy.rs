@@ -2,7 +2,7 @@
 //!
 //! What one processor has written to its cache, another reads slowly, and a cache line that is written is read first. So
 //! long pieces are written past the caches, by both sides: on a virtual machine of two processors (AMD EPYC) 256 MiB took
-//! 25 to 31 ms from memory through slots to memory, against 41 to 56 ms with plain copies.
+//! 24 to 30 ms at best from memory through slots to memory, against 38 to 57 ms with plain copies.
 
 /// From this length on. Shorter pieces may well be used at once, and are in the cache then.
 const LONG: usize = 256 << 10;

@@ -3,6 +3,7 @@
 
 mod build;
 mod program;
+mod round_trips;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,6 +16,7 @@ use clap::{Args, ValueEnum};
 
 use self::build::Linkage;
 use self::program::Program;
+use self::round_trips::{Table, Trips};
 use crate::dist::{self, Dist, Profile};
 use crate::process::{self, Server};
 use crate::report::{self, Step};
@@ -47,9 +49,20 @@ pub(crate) struct Options {
     /// Build nothing, run what is there
     #[arg(long, hide = true)]
     prebuilt: bool,
+    /// Hold what the programs wait for over tcp against tests/conformance/round_trips.txt
+    #[arg(long)]
+    round_trips: bool,
+    /// Write tests/conformance/round_trips.txt anew, from what the programs do over tcp
+    #[arg(long)]
+    write_round_trips: bool,
 }
 
 impl Options {
+    /// Whether to count what the programs wait for.
+    const fn counts(&self) -> bool {
+        self.round_trips || self.write_round_trips
+    }
+
     /// Everything, as CI runs it.
     pub(crate) fn all() -> Self {
         Self {
@@ -61,6 +74,8 @@ impl Options {
             driver: "software".to_owned(),
             profile: Profile::Release,
             prebuilt: false,
+            round_trips: false,
+            write_round_trips: false,
         }
     }
 }
@@ -107,6 +122,8 @@ struct Case<'a> {
 #[derive(Debug)]
 struct Verdict {
     complaints: Vec<String>,
+    /// What it waited for, over tcp.
+    trips: Option<Trips>,
     stderr: String,
     time: Duration,
 }
@@ -153,12 +170,44 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         programs.len(),
         cases.len()
     ));
-    let verdicts = in_parallel(&cases, jobs, &step, |case| runner.run(case))?;
+    let mut verdicts = in_parallel(&cases, jobs, &step, |case| runner.run(case))?;
     step.done("");
+    // Another driver has other waits of its own.
+    if options.counts() && options.driver == "software" {
+        check_round_trips(&programs, &cases, &mut verdicts, options.write_round_trips)?;
+    }
     let failed = print_results(&programs, &modes, &cases, &verdicts);
     runner.check_servers()?;
     println!("{} passed, {failed} failed", cases.len() - failed);
     Ok(failed == 0)
+}
+
+/// Holds what the programs waited for against the table, or writes the table.
+fn check_round_trips(
+    programs: &[Program],
+    cases: &[Case<'_>],
+    verdicts: &mut [Verdict],
+    write: bool,
+) -> Result<()> {
+    let mut table = Table::read()?;
+    if !write {
+        for (case, verdict) in cases.iter().zip(verdicts) {
+            let trips = verdict.trips.as_ref();
+            let complaint = trips.and_then(|trips| table.complaint(&case.program.name, trips));
+            verdict.complaints.extend(complaint);
+        }
+        return Ok(());
+    }
+    for program in programs {
+        let of_program = cases.iter().zip(verdicts.iter()).filter(|(case, verdict)| {
+            case.program.name == program.name && verdict.complaints.is_empty()
+        });
+        let runs: Vec<Trips> = of_program
+            .filter_map(|(_, verdict)| verdict.trips.clone())
+            .collect();
+        table.take(&program.name, &runs);
+    }
+    table.write()
 }
 
 /// Builds all programs that are out of date.
@@ -227,6 +276,8 @@ struct Runner {
     cuda: Cuda,
     servers: BTreeMap<Mode, (String, Mutex<Server>)>,
     limit: Duration,
+    /// Whether to count what the programs wait for.
+    count: bool,
 }
 
 impl Runner {
@@ -259,25 +310,47 @@ impl Runner {
             cuda,
             servers,
             limit: Duration::from_secs(options.timeout),
+            count: options.counts(),
         })
     }
 
     fn run(&self, case: &Case<'_>) -> Verdict {
         let start = Instant::now();
-        let output = process::capture(&mut self.command(case), self.limit);
+        let ran = self.run_recorded(case);
         let time = start.elapsed();
-        match output {
-            Ok(output) => Verdict {
+        match ran {
+            Ok((output, trips)) => Verdict {
                 complaints: case.program.expected.complaints(&output),
+                trips,
                 stderr: output.stderr,
                 time,
             },
             Err(error) => Verdict {
                 complaints: vec![format!("{error:#}")],
+                trips: None,
                 stderr: String::new(),
                 time,
             },
         }
+    }
+
+    /// Runs a program; over tcp with a recording of what it waits for.
+    fn run_recorded(&self, case: &Case<'_>) -> Result<(process::Output, Option<Trips>)> {
+        let mut command = self.command(case);
+        if case.mode != Mode::Tcp || !self.count {
+            return Ok((process::capture(&mut command, self.limit)?, None));
+        }
+        let name = format!("{}-{}", case.program.name, case.linkage.name());
+        let folder = paths::work().join("recordings").join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        command.env("RGPU_TRACE", folder.join("%p"));
+        let output = process::capture(&mut command, self.limit)?;
+        let trips = round_trips::counted(&folder)?;
+        std::fs::remove_dir_all(&folder)?;
+        Ok((output, Some(trips)))
     }
 
     fn command(&self, case: &Case<'_>) -> Command {

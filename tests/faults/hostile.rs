@@ -269,7 +269,6 @@ fn a_bulk_copy_in_a_context_that_is_gone() {
         ..header(Opcode::DATA, Flags::LAST, 2, &data)
     };
     raw.frame(piece, &data);
-    assert_eq!(raw.receive().expect("credit").0.op, Opcode::CREDIT);
     let (reply, body) = raw.receive().expect("reply");
     assert_eq!(reply.re, 1);
     let head = wire::from_bytes::<ReplyHead>(&body).expect("head");
@@ -324,28 +323,26 @@ fn a_client_tells_its_user_of_versions_that_do_not_overlap() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
     let url = format!("tcp://{}", listener.local_addr().expect("address"));
     let server = std::thread::spawn(move || {
-        // `rgpu run` asks the control plane first, which this server does not have.
-        let (mut stream, preamble) = loop {
+        // `rgpu run` asks what the server is before the program asks for a session.
+        for _ in 0..2 {
             let (mut stream, _) = listener.accept().expect("client");
             let mut preamble = [0; PREAMBLE_LEN];
             stream.read_exact(&mut preamble).expect("preamble");
-            if let Ok(preamble) = Preamble::from_bytes(&preamble) {
-                break (stream, preamble);
-            }
-        };
-        let mut hello = vec![0; preamble.len];
-        stream.read_exact(&mut hello).expect("hello");
-        let hello = wire::from_bytes::<ClientHello>(&hello).expect("hello");
-        let reason = hello::version_mismatch((hello.min_version, hello.max_version), (98, 99));
-        let refusal = Refusal {
-            code: RefusalCode::Version,
-            reason,
-            min_version: 98,
-            max_version: 99,
-        };
-        stream
-            .write_all(&hello::to_bytes(HelloKind::Refusal, &refusal))
-            .expect("refusal");
+            let preamble = Preamble::from_bytes(&preamble).expect("preamble");
+            let mut hello = vec![0; preamble.len];
+            stream.read_exact(&mut hello).expect("hello");
+            let hello = wire::from_bytes::<ClientHello>(&hello).expect("hello");
+            let reason = hello::version_mismatch((hello.min_version, hello.max_version), (98, 99));
+            let refusal = Refusal {
+                code: RefusalCode::Version,
+                reason,
+                min_version: 98,
+                max_version: 99,
+            };
+            stream
+                .write_all(&hello::to_bytes(HelloKind::Refusal, &refusal))
+                .expect("refusal");
+        }
     });
     let out = run(&mut rgpu_tests::run_on(
         &built().join("rgpu"),

@@ -457,7 +457,12 @@ impl Session {
 
     /// Whether the device has nothing to do for the current context.
     pub(super) fn is_idle(&mut self) -> Result<bool, Status> {
-        let streams = self.contexts.current()?.all_streams();
+        let context = self.contexts.current()?;
+        // Work of destroyed streams may still be under way.
+        if !context.leaving().is_empty() {
+            return Ok(false);
+        }
+        let streams = context.all_streams();
         // SAFETY: streams come from the map.
         let done = |stream: &Raw| unsafe { self.driver.cuStreamQuery(stream.0) }.is_ok();
         Ok(streams.iter().all(done))

@@ -72,11 +72,14 @@ impl Session {
 
     /// Answers when everything issued so far in this context is done.
     pub(super) fn context_synchronize(&mut self) -> Handled {
-        if self.is_idle()? {
-            // SAFETY: a plain call in the current context, which makes the driver print what kernels printed.
-            return self.answer_now(unsafe { self.driver.cuCtxSynchronize() });
-        }
+        let idle = self.is_idle()?;
         let streams = self.contexts.current()?.all_streams();
+        if idle {
+            // Makes the driver print what kernels printed. The context as a whole might still have to wait.
+            // SAFETY: streams come from the map.
+            let wait = |stream: &Raw| unsafe { self.driver.cuStreamSynchronize(stream.0) };
+            return self.answer_now(streams.iter().try_for_each(wait));
+        }
         let events = streams.iter().map(|stream| self.event(stream.0)).collect();
         self.answer_after(events)
     }

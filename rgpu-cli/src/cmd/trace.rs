@@ -17,7 +17,7 @@ use super::run;
 /// Run a program on a remote GPU, and say where its calls and waits go.
 ///
 /// At the end a summary is written to stderr: each CUDA call with its class, bytes, round trips and the time waited, and
-/// the places in the program that waited most. FILE, which https://ui.perfetto.dev opens, shows every call and wait of
+/// the places in the program that waited most. FILE, which ui.perfetto.dev opens, shows every call and wait of
 /// every thread on a time line.
 ///
 /// What to look for: many round trips of one call (each costs the network's delay: let the program ask less often, or

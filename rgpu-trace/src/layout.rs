@@ -31,7 +31,7 @@ pub(crate) const BLOCK: usize = 64 << 10;
 
 /// Words of a block's head.
 pub(crate) mod block {
-    /// [`EVENTS`] or [`NOTES`]; 0 until it is in use.
+    /// What kind of block it is; 0 until it is in use.
     pub(crate) const KIND: usize = 0;
     /// The thread that writes events.
     pub(crate) const THREAD: usize = 1;

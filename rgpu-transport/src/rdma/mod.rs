@@ -7,9 +7,9 @@
 //!                     └──────────────── TCP: set-up, then only the sign of life ──────┘
 //! ```
 //!
-//! The sides meet on a TCP connection, tell each other their queue pairs there ([`card`]), and leave it open: its end is
+//! The sides meet on a TCP connection, tell each other their queue pairs there (`card`), and leave it open: its end is
 //! the connection's, which is how a peer that dies is noticed, as a queue pair that only receives would not. Each half of
-//! a connection has a queue pair of its own, so that no two threads ever share one. [`sizes`] says how much may be under
+//! a connection has a queue pair of its own, so that no two threads ever share one. `sizes` says how much may be under
 //! way and why no message finds its receiver unprepared.
 //!
 //! The peer may be hostile: the only memory it can touch is the slots of its own connection; counts, lengths and numbers

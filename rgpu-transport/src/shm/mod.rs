@@ -13,8 +13,8 @@
 //! What lies between and does not pass descriptors on, such as `ssh -L`, lets the words through without them. The client
 //! then says [`NOT_TAKEN`], and both go on over the socket.
 //!
-//! From then on bytes are in the segment ([`ring`]) and the sockets only wake ([`bell`]): the receivers sleep at the first,
-//! the senders at the second. The peer may be hostile: [`segment`] and [`ring`] say what is checked.
+//! From then on bytes are in the segment (`ring`) and the sockets only wake (`bell`): the receivers sleep at the first,
+//! the senders at the second. The peer may be hostile: `segment` and `ring` say what is checked.
 
 mod bell;
 mod copy;

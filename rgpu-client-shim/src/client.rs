@@ -224,8 +224,10 @@ impl Client {
         if id == 0 {
             return Err(Status::ERROR_INVALID_CONTEXT);
         }
-        self.contexts.hold().check(id)?;
-        Ok(id)
+        match self.contexts.hold().check(id) {
+            Ok(()) => Ok(id),
+            Err(_) => Err(Status::ERROR_CONTEXT_IS_DESTROYED),
+        }
     }
 
     /// The same, after errors that make every call fail.
@@ -238,7 +240,11 @@ impl Client {
     /// primary one where the thread has none.
     pub(crate) fn context_of(&self, op: Opcode) -> Result<u32, Status> {
         self.working_context().or_else(|status| match status {
-            Status::ERROR_INVALID_CONTEXT if needs_no_context(op) => Ok(PRIMARY_CONTEXT),
+            Status::ERROR_INVALID_CONTEXT | Status::ERROR_CONTEXT_IS_DESTROYED
+                if needs_no_context(op) =>
+            {
+                Ok(PRIMARY_CONTEXT)
+            }
             status => Err(status),
         })
     }

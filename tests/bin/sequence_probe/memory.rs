@@ -260,10 +260,11 @@ impl Machine {
     pub(crate) fn pinned_free(&mut self, argument: u32, how: u32) {
         self.settle(Kind::Pinned, argument, how);
         let at = self.buffer(Kind::Pinned, argument).at;
-        if call!(self, "cuMemFreeHost", at as usize as *mut c_void => *mut c_void) == 0
-            && let Some(buffer) = self.pinned.get_mut(argument as usize)
-        {
-            buffer.live = false;
+        if call!(self, "cuMemFreeHost", at as usize as *mut c_void => *mut c_void) == 0 {
+            // Another buffer may have the address of one that was freed before.
+            for buffer in self.pinned.iter_mut().filter(|buffer| buffer.at == at) {
+                buffer.live = false;
+            }
         }
     }
 

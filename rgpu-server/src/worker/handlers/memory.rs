@@ -225,7 +225,7 @@ impl Session {
             Sink::Linear {
                 dst: copy.dst.address,
                 stream: copy.stream,
-                idle: self.stream(copy.stream).is_ok() && self.is_idle()?,
+                idle: self.stream(copy.stream).is_ok() && self.is_idle().unwrap_or(false),
             }
         } else {
             match self.staging(bytes) {

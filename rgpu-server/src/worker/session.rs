@@ -342,14 +342,18 @@ impl Session {
     pub(super) fn enter(&mut self) -> Result<(), Failed> {
         self.per_thread = None;
         match self.contexts.enter(self.frame.ctx) {
-            // Calls that clear up after a destroyed context need none.
+            // Calls that make or end contexts, or clear up after one, need none.
             Err(Status::ERROR_INVALID_CONTEXT) if !self.needs_context() => Ok(()),
             result => Ok(result?),
         }
     }
 
     fn needs_context(&self) -> bool {
-        self.frame.op.0 < Opcode::PROTOCOL
+        const CREATE: Opcode = Opcode::of("cuCtxCreate_v4");
+        const DESTROY: Opcode = Opcode::of("cuCtxDestroy_v2");
+        const RESET: Opcode = Opcode::of("cuDevicePrimaryCtxReset_v2");
+        let names_its_own = matches!(self.frame.op, CREATE | DESTROY | RESET);
+        (self.frame.op.0 < Opcode::PROTOCOL && !names_its_own)
             || matches!(self.frame.op, Opcode::COPY_IN | Opcode::COPY_OUT)
     }
 

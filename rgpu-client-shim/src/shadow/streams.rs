@@ -101,9 +101,14 @@ impl Streams {
         self.behind_host.insert(stream);
     }
 
-    /// Whether what is issued to `stream` next could be ordered behind host functions of other streams.
+    /// Whether what is issued to `stream` next could be ordered behind host functions of other streams: all streams but
+    /// non-blocking ones are behind the legacy default stream, and that one behind them.
     pub(crate) fn may_be_behind_host(&self, stream: u32) -> bool {
-        stream == LEGACY || self.behind_host.contains(&stream)
+        /// `CU_STREAM_NON_BLOCKING`.
+        const NON_BLOCKING: u32 = 1;
+        let known = self.streams.get(&stream);
+        let blocking = known.is_none_or(|stream| stream.flags & NON_BLOCKING == 0);
+        blocking || self.behind_host.contains(&stream)
     }
 
     /// No host function is due any more.
@@ -147,6 +152,9 @@ mod tests {
             },
         );
         assert_eq!(streams.get(20, 1).map(|stream| stream.priority), Ok(-1));
+        assert!(streams.may_be_behind_host(PER_THREAD) && !streams.may_be_behind_host(20));
+        streams.wait_behind_host(20);
+        assert!(streams.may_be_behind_host(20));
         streams.forget_context(1);
         assert_eq!(streams.check_stream(20), Err(Status::ERROR_INVALID_HANDLE));
     }

@@ -309,7 +309,8 @@ fn flood(mut end: Connection, sent: &AtomicUsize) {
     }
 }
 
-/// Waits until a flood has filled whatever there is to fill.
+/// Waits until a flood has filled whatever there is to fill. Nobody tells when a sender blocks: that it has sent nothing
+/// for a while is all there is to see.
 fn until_it_blocks(sent: &AtomicUsize) {
     let mut before = usize::MAX;
     while before != sent.load(Ordering::Relaxed) {
